@@ -28,7 +28,7 @@ wanted() { case $todo in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 # shellcheck disable=SC2086
 if [ "$(dpkg-query -W -f '${db:Status-Status}\n' $packages 2>/dev/null | grep -c '^installed$')" != "$(echo $packages | wc -w)" ]; then
     apt-get -qq update
-    apt-get -qq -y $apt_options install $packages >/dev/null
+    apt-get -qq -y --no-install-recommends install $packages >/dev/null
     echo "changed packages"
 fi
 

@@ -1,16 +1,14 @@
 # Copyright: asgi.production contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The half of asgi.production.converge that runs on the controller: it renders, asks once, and sends only what differs."""
+"""The half of asgi.production.converge on the controller: it renders, asks once, and sends only what differs."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import threading
 import typing as t
 
 from ansible.errors import AnsibleActionFail
@@ -18,6 +16,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 from ansible_collections.asgi.production.plugins.module_utils._converge import pack
+from ansible_collections.asgi.production.plugins.plugin_utils._heartbeat import heartbeat
 
 display = Display()
 
@@ -33,6 +32,7 @@ ARGUMENTS: dict[str, t.Any] = {
             "dest": {"type": "str", "required": True},
             "state": {"type": "str", "default": "file", "choices": ["file", "directory", "link", "absent"]},
             "template": {"type": "str"},
+            "vars": {"type": "dict"},
             "content": {"type": "str"},
             "src": {"type": "str"},
             "owner": {"type": "str", "default": "root"},
@@ -67,7 +67,7 @@ def check_arguments(args: dict) -> str | None:
     seen: set[str] = set()
     for entry in args["files"]:
         dest, state = entry["dest"], entry["state"]
-        if not dest.startswith("/") or os.path.normpath(dest) != dest or dest == "/":
+        if not re.match("/[^/]", dest) or os.path.normpath(dest) != dest:
             return f"files: dest is {dest!r}: give an absolute path without '..', '//' or a '/' at its end."
         if dest in seen:
             return f"files: {dest} is declared twice: keep one of them."
@@ -77,6 +77,8 @@ def check_arguments(args: dict) -> str | None:
             return f"files: {dest}: template and content go with state file."
         if entry["template"] is not None and entry["content"] is not None:
             return f"files: {dest}: give template or content, not both."
+        if entry["vars"] is not None and (state != "file" or entry["content"] is not None):
+            return f"files: {dest}: vars go with a template."
         if entry["mode"] is not None and not re.fullmatch(r"0?[0-7]{3,4}", entry["mode"]):
             return f'files: {dest}: mode is {entry["mode"]!r}: give an octal number in quotes, such as "0640".'
         seen.add(dest)
@@ -102,7 +104,7 @@ class ActionModule(ActionBase):
         plan = self.plan(args)
         try:
             result = self.converge(plan)
-        except Failed as failed:
+        except FailedError as failed:
             result = {"failed": True, "msg": self.scrub(str(failed)), "changed": failed.changed}
         return dict(result, module_runs=self.runs)
 
@@ -142,35 +144,33 @@ class ActionModule(ActionBase):
         short = {"dest": dest, "kind": kind}
         if kind == "link":
             return dict(short, src=entry["src"])
+        short["secret"] = entry["secret"]
         if kind == "absent":
             return short
-        short.update(owner=entry["owner"], group=entry["group"], secret=entry["secret"])
+        short.update(owner=entry["owner"], group=entry["group"])
         short["mode"] = entry["mode"] or ("0755" if kind == "directory" else "0644")
         if kind == "file":
             source, rendered = "", entry["content"]
             if rendered is None:
-                source, rendered = self.render(entry["template"] or f"{dest[1:]}.j2")
+                source, rendered = self.render(entry["template"] or f"{dest[1:]}.j2", entry["vars"] or {})
             self.contents[dest] = rendered.encode()
             short["sha256"] = hashlib.sha256(self.contents[dest]).hexdigest()
             if entry["secret"]:
                 self.words |= {*WORD.findall(rendered)} - {*WORD.findall(source)}
         return short
 
-    def render(self, name: str) -> tuple[str, str]:
-        """A template's source and what it renders to. The user's own folder of templates comes first."""
+    def render(self, name: str, more: dict) -> tuple[str, str]:
+        """A template's source, and what it renders to with more variables. The user's own folder comes first."""
         own = self._templar.template(self.vars.get("asgi_production_templates")) or ""
         path = os.path.join(own, name)
         if not own or not os.path.isfile(path):
             path = self._find_needle("templates", name)
         with open(path, encoding="utf-8") as stream:
             source = stream.read()
-        folders = [
-            os.path.dirname(path),
-            *(os.path.join(p, "templates") for p in self.vars.get("ansible_search_path", [])),
-        ]
-        known = dict(
-            {"ansible_managed": "Written by asgi.production: the next run replaces what is changed here."}, **self.vars
-        )
+        folders = [os.path.join(folder, "templates") for folder in self.vars.get("ansible_search_path", [])]
+        folders.insert(0, os.path.dirname(path))
+        managed = "Written by asgi.production: the next run replaces what is changed here."
+        known = {"ansible_managed": managed, **self.vars, **more}
         templar = self._templar.copy_with_new_env(searchpath=folders, available_variables=known)
         return source, str(templar.template(trust_as_template(source), escape_backslashes=False))
 
@@ -189,7 +189,7 @@ class ActionModule(ActionBase):
         if found["missing"]:
             packages = self.install(plan, host)
             wanted = list(self.contents)  # a package may have brought or changed any of them
-        with self.heartbeat(f"{host}: {self.id}: applies"):
+        with heartbeat(f"{host}: {self.id}: applies"):
             done = self.apply(plan, wanted)
         return self.result(plan, done, packages, host)
 
@@ -209,17 +209,19 @@ class ActionModule(ActionBase):
             "allow_downgrade": True,  # a pin decides, not the newest
             "lock_timeout": plan["lock_timeout"],
         }
-        with self.heartbeat(f"{host}: {self.id}: still installs"):
+        with heartbeat(f"{host}: {self.id}: still installs"):
             self.execute("ansible.builtin.apt", args)
         return ready["missing"]
 
     def apply(self, plan: dict, paths: list[str]) -> dict:
-        for attempt in range(3):
+        for _attempt in range(3):
             done = self.step("apply", self.filled(plan, paths))
             if "lacking" not in done:
                 return done
             paths = [*paths, *done["lacking"]]
-        raise Failed(f"{self.id}: files change on the host while this runs ({', '.join(paths)}): end what writes them.")
+        raise FailedError(
+            f"{self.id}: files change on the host while this runs ({', '.join(paths)}): end what writes them."
+        )
 
     def filled(self, plan: dict, paths: list[str]) -> dict:
         """The plan with the contents of these paths."""
@@ -230,29 +232,25 @@ class ActionModule(ActionBase):
         return dict(plan, files=files)
 
     def step(self, step: str, plan: dict) -> dict:
-        return self.execute("asgi.production.converge_host", {"id": self.id, "step": step, "plan": json.dumps(plan)})[
-            "report"
-        ]
+        args = {"id": self.id, "step": step, "plan": json.dumps(plan)}
+        return self.execute("asgi.production.converge_host", args)["report"]
 
     def execute(self, module: str, args: dict) -> dict:
         """One module run. Whatever way it fails, the sentence reaches the user and nothing else does."""
         self.runs += 1
         answer = self._execute_module(module_name=module, module_args=args, task_vars=self.vars)
         if answer.get("failed"):
-            words = [answer.get(key) for key in ("msg", "stderr", "module_stderr", "trace")]
-            raise Failed(
-                "\n".join(str(word).strip() for word in words if word), changed=module == "ansible.builtin.apt"
-            )
+            words = [str(answer.get(key) or "").strip() for key in ("msg", "stderr", "module_stderr", "trace")]
+            raise FailedError("\n".join(filter(None, words)), changed=module == "ansible.builtin.apt")
         return answer
 
     # -- what a person sees
 
     def result(self, plan: dict, done: dict, packages: list[str], host: str) -> dict:
-        units = {name: verbs for name, verbs in done["units"].items()}
         lines = [f"package {package}" for package in packages]
         lines += [f"{path} ({', '.join(why)})" for path, why in done["files"].items()]
         lines += [f"{path} removed" for path in done["removed"]]
-        lines += [f"{name} {', '.join(verbs)}" for name, verbs in units.items()]
+        lines += [f"{name} {', '.join(verbs)}" for name, verbs in done["units"].items()]
         for line in [*lines, *done["notes"]]:
             self.say(f"{host}: {self.id}: {line}")
         result = {
@@ -260,7 +258,7 @@ class ActionModule(ActionBase):
             "packages": packages,
             "files": sorted(done["files"]),
             "removed": done["removed"],
-            "units": units,
+            "units": done["units"],
         }
         if done["notes"]:
             result["notes"] = done["notes"]
@@ -272,17 +270,12 @@ class ActionModule(ActionBase):
         entry = next((e for e in plan["files"] if e["dest"] == path), {"kind": "absent"})
         after = {"link": f"link to {entry.get('src')}\n", "absent": "", "directory": ""}.get(entry["kind"])
         if entry.get("secret"):
-            return {
-                "before_header": path,
-                "after_header": path,
-                "before": "secret, not shown\n",
-                "after": "secret, changed\n",
-            }
+            after = "secret, changed\n"
         after = self.contents[path].decode("utf-8", "replace") if after is None else after
         return {"before_header": path, "after_header": path, "before": before, "after": after}
 
     def scrub(self, text: str) -> str:
-        """Programs quote lines of their configuration when they refuse it: take out what came from a secret file's variables."""
+        """Programs quote lines of files that they refuse: take out what came from the variables of a secret one."""
         for word in sorted(self.words, key=len, reverse=True):
             text = text.replace(word, "********")
         return text
@@ -290,27 +283,8 @@ class ActionModule(ActionBase):
     def say(self, line: str) -> None:
         display.display(self.scrub(line))
 
-    @contextlib.contextmanager
-    def heartbeat(self, line: str) -> t.Iterator[None]:
-        """Something every ten seconds while a slow step runs."""
-        done = threading.Event()
 
-        def beat() -> None:
-            seconds = 0
-            while not done.wait(10):
-                seconds += 10
-                self.say(f"{line} ({seconds} s)")
-
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-
-class Failed(Exception):
+class FailedError(Exception):
     """The host refused, in its own words. changed: packages may have been installed before it did."""
 
     def __init__(self, words: str, changed: bool = False) -> None:

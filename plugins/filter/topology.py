@@ -69,7 +69,7 @@ def other_addresses(found: dict, part: str, than: str) -> list[str]:
 
 
 def reach(found: dict, part: str, local: str) -> str:
-    """How this host reaches a part: a socket or the loopback when it is here, else its address. Nothing where there is none."""
+    """How this host reaches a part: locally when it is here, else by its address. Nothing where there is none."""
     if not found[part]["enabled"]:
         return ""
     return local if found[part]["here"] else found["hosts"][found[part]["hosts"][0]]["address"]

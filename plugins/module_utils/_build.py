@@ -415,6 +415,7 @@ class Builder:
         self.must(done, "Looking for the server")
         if done.said:
             self.must(self.as_builder([*pip, *done.said.splitlines()], **options), "Installing the server")
+        unlink(f"{venv}/.lock")  # uv's own, writable for everybody
         # A file that does not compile, such as a template of Python code, need not be one that is imported.
         self.as_builder([python, "-m", "compileall", "-q", "."], **options)
 
@@ -445,7 +446,7 @@ class Builder:
     def scrub(self, text: str) -> str:
         """Programs may print their environment: take the secrets out. Very short ones would blank half the text."""
         named = [value for key, value in self.plain.items() if SECRET_NAME.search(key)]
-        user, _, password = self.settings["credentials"].partition(":")
+        user, _colon, password = self.settings["credentials"].partition(":")
         words = {*named, *self.secrets.values(), *self.migration.values(), password or user}
         for value in [*words, *self.plain.values(), *self.building.values()]:
             words.update(re.findall(r"://[^:@/\s]*:([^@/\s]+)@", value))

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The half of asgi.production.converge that runs on the host. Private to this collection.
 
-A plan (what a role declares) meets the host in one of three steps: ``probe`` looks and changes nothing, ``prepare`` makes the
-host ready for packages, ``apply`` is the transaction. What a killed run must not forget stands in the mark
+A plan (what a role declares) meets the host in one of three steps: ``probe`` looks and changes nothing, ``prepare``
+makes the host ready for packages, ``apply`` is the transaction. What a killed run must not forget stands in the mark
 ``/var/lib/asgi-production/<id>.json`` before the first change, and leaves it when it has been done.
 """
 
@@ -26,15 +26,17 @@ import time
 import typing as t
 import zlib
 
-from ansible_collections.asgi.production.plugins.module_utils._namespace import Unsupported, in_private_view
+from ansible_collections.asgi.production.plugins.module_utils._namespace import UnsupportedError, in_private_view
 
 DISABLED = ("", "disabled", "masked", "masked-runtime", "bad")
+ENABLED = ("enabled", "enabled-runtime")  # the states between, such as static, can be neither enabled nor disabled
 SHOWN = "ActiveState,UnitFileState,ConditionResult,ConditionTimestampMonotonic"
 ACTIVE = ("active", "activating", "reloading", "refreshing")
 NEW = ("missing", "content", "type")  # reasons that need the file's contents
+PARENT_MODE = 0o755  # of folders that nobody declares
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What a person must put right. Its text is a sentence for that person."""
 
 
@@ -42,9 +44,8 @@ def run(argv: list[str], timeout: float = 600) -> tuple[int, str]:
     """Run a program; return its exit code and all that it said. A missing program is 127, one that hangs 124."""
     env = dict(os.environ, LC_ALL="C.UTF-8")
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, env=env
-        )
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(argv, check=False, timeout=timeout, env=env, **streams)
     except FileNotFoundError:
         return 127, f"{argv[0]}: no such program"
     except subprocess.TimeoutExpired:
@@ -68,7 +69,7 @@ def unlink(path: str) -> None:
 
 
 def write(path: str, data: bytes, mode: int, uid: int, gid: int) -> None:
-    """Put data in place at once and for good: private until it is whole. With ``temporary(path)`` it only waits there."""
+    """Put data in a new file, on the disk for good: private until it is whole."""
     unlink(path)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as stream:
@@ -109,7 +110,7 @@ def ids(entry: dict) -> tuple[int, int]:
             found.append(int(name) if name.isdigit() else lookup(name)[2])
         except KeyError:
             cure = "declare it in a sysusers.d file or take it from a package"
-            raise Refused(f"The {kind} {name} of {entry['dest']} does not exist on this host: {cure}.") from None
+            raise RefusedError(f"The {kind} {name} of {entry['dest']} does not exist on this host: {cure}.") from None
     return found[0], found[1]
 
 
@@ -122,7 +123,7 @@ def differs(entry: dict) -> list[str]:
         return [] if kind == "absent" else ["missing"]
     if (kind == "directory") != stat.S_ISDIR(found.st_mode):
         there = "a folder" if stat.S_ISDIR(found.st_mode) else "no folder"
-        raise Refused(f"{path} is declared with state {kind}, but what stands there is {there}: move it away.")
+        raise RefusedError(f"{path} is declared with state {kind}, but what stands there is {there}: move it away.")
     if kind == "absent":
         return ["present"]
     if kind == "link":
@@ -136,7 +137,7 @@ def differs(entry: dict) -> list[str]:
     reasons = [] if stat.S_IMODE(found.st_mode) == int(entry["mode"], 8) else ["mode"]
     try:
         return reasons + (["owner"] if (found.st_uid, found.st_gid) != ids(entry) else [])
-    except Refused:  # the user comes with a package or a sysusers.d file of this very plan
+    except RefusedError:  # the user comes with a package or a sysusers.d file of this very plan
         return [*reasons, "owner"]
 
 
@@ -150,7 +151,9 @@ def text(entry: dict) -> str:
     path = entry["dest"]
     if os.path.islink(path):
         return f"link to {os.readlink(path)}\n"
-    if entry.get("secret") or not os.path.isfile(path):
+    if entry["secret"]:
+        return "secret, not shown\n"
+    if not os.path.isfile(path):
         return ""
     with open(path, "rb") as stream:
         return stream.read(200_000).decode("utf-8", "replace")
@@ -178,9 +181,8 @@ class Converge:
         except FileNotFoundError:
             return {"files": {}, "units": [], "packages": [], "pending": {}}
         except ValueError:
-            raise Refused(
-                f"{path} is damaged: restore it, or remove it and run again (what it listed then stays)."
-            ) from None
+            cure = "restore it, or remove it and run again (what it listed then stays)"
+            raise RefusedError(f"{path} is damaged: {cure}.") from None
 
     def _remember(self, mark: dict) -> None:
         """Replace the mark on disk; an empty one is removed."""
@@ -189,9 +191,8 @@ class Converge:
         os.makedirs(self.state, 0o700, exist_ok=True)
         os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
         if any(mark[key] for key in ("files", "units", "packages", "pending")):
-            write(
-                temporary(path), json.dumps(mark, indent=1, sort_keys=True).encode(), 0o600, os.geteuid(), os.getegid()
-            )
+            data = json.dumps(mark, indent=1, sort_keys=True).encode()
+            write(temporary(path), data, 0o600, os.geteuid(), os.getegid())
             os.rename(temporary(path), path)
         else:
             unlink(path)
@@ -207,17 +208,18 @@ class Converge:
 
     def _settled(self) -> dict:
         """The mark of a host on which this plan has been carried out."""
-        files = {path: dict(self._known(path), kind=entry["kind"]) for path, entry in self.entries.items()}
+        files = {path: self._known(path) for path in self.entries}
         files.update({path: kept for path, kept in self.mark["files"].items() if self._needed(path, kept)})
         return {"files": files, "units": self.managed, "packages": self.plan["packages"], "pending": {}}
 
     def _known(self, path: str) -> dict:
-        """What is remembered of a path. saved: the stranger that stood there is kept; made: we made this folder."""
-        return self.mark["files"].get(path) or {"saved": False, "made": False}
+        """What is remembered of a path. saved: the stranger that stood there is kept; made: nothing stood there."""
+        entry, known = self.entries[path], self.mark["files"].get(path) or {"saved": False, "made": False}
+        return dict(known, kind=entry["kind"], secret=entry.get("secret", False))
 
     def _needed(self, path: str, kept: dict) -> bool:
-        """Is this a folder that had to be made for a path which is still declared?"""
-        parent = kept["kind"] == "parent" and path not in self.entries
+        """Is this a folder of ours around a path which is still declared?"""
+        parent = kept["kind"] in ("directory", "parent") and path not in self.entries
         return parent and any(e["dest"].startswith(path + "/") for e in self.entries.values() if e["kind"] != "absent")
 
     def _others(self) -> dict[str, str]:
@@ -245,9 +247,8 @@ class Converge:
                     if time.monotonic() > deadline:
                         stream.seek(0)
                         holder = f"another run ({stream.read().strip()}) has worked on this host for the last"
-                        raise Refused(
-                            f"{self.id}: {holder} {self.plan['lock_timeout']} seconds: wait for it or end it."
-                        ) from None
+                        seconds = self.plan["lock_timeout"]
+                        raise RefusedError(f"{self.id}: {holder} {seconds} seconds: wait for it or end it.") from None
                     time.sleep(0.2)
             stream.truncate(0)
             stream.write(f"process {os.getpid()}, {self.id}, since {time.strftime('%Y-%m-%dT%H:%M:%S%z')}")
@@ -258,13 +259,12 @@ class Converge:
     # -- what differs
 
     def changes(self) -> list[dict]:
-        """Each declared path that differs, with ``why``; then what an earlier run wrote and this plan no longer declares."""
+        """Declared paths that differ, with ``why``; then what an earlier run wrote and this one does not declare."""
         others, found = self._others(), []
         for path, entry in self.entries.items():
             if path in others and entry["kind"] != "directory":
-                raise Refused(
-                    f"{path} belongs to {others[path]}, so {self.id} can't declare it too: choose another path."
-                )
+                taken = f"{path} belongs to {others[path]}, so {self.id} can't declare it too"
+                raise RefusedError(f"{taken}: choose another path.")
             found.append(dict(entry, why=differs(entry)))
         for path, kept in sorted(self.mark["files"].items(), reverse=True):  # a folder comes after what is in it
             if path not in self.entries and path not in others and not self._needed(path, kept):
@@ -277,30 +277,28 @@ class Converge:
         if not wanted:
             return []
         query = ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status} ${Version}\\n"]
-        lines = [
-            line.split(" ") for line in self.run([*query, *(name for name, pin in wanted.values())])[1].splitlines()
-        ]
+        said = self.run([*query, *(name for name, pin in wanted.values())])[1]
+        lines = [line.split(" ") for line in said.splitlines()]
         there = {line[0]: line[2] for line in lines if line[1:2] == ["installed"]}
         return [package for package, (name, pin) in wanted.items() if name not in there or pin not in ("", there[name])]
 
     def unit_states(self, names: list[str]) -> dict[str, dict]:
         """What systemd knows of units, in one question."""
         said = self.run(["systemctl", "show", f"--property={SHOWN}", "--", *names])[1] if names else ""
-        blocks = [
-            dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in said.split("\n\n")
-        ]
-        return dict(zip(names, blocks + [{}] * len(names)))
+        blocks = [[line.split("=", 1) for line in block.splitlines() if "=" in line] for block in said.split("\n\n")]
+        return dict(zip(names, [*map(dict, blocks), *({} for _name in names)]))
 
     def unit_actions(self, paths: list[str]) -> dict[str, list[str]]:
-        """Unit -> what must be done with it, after these paths changed: enable, disable, start, stop, restart, reload."""
+        """Unit -> what to do with it after these paths changed: enable, disable, start, stop, restart, reload."""
         states = self.unit_states([unit["name"] for unit in self.plan["units"]])
         actions = {}
         for unit in self.plan["units"]:
             found, wanted = states[unit["name"]], []
-            active, enabled = found.get("ActiveState") in ACTIVE, found.get("UnitFileState", "") not in DISABLED
-            if unit["enabled"] is not None and unit["enabled"] != enabled:
-                wanted.append("enable" if unit["enabled"] else "disable")
-            if active:
+            if unit["enabled"] is True and found.get("UnitFileState", "") in DISABLED:
+                wanted.append("enable")
+            if unit["enabled"] is False and found.get("UnitFileState", "") in ENABLED:
+                wanted.append("disable")
+            if found.get("ActiveState") in ACTIVE:
                 due = ["stop"] if unit["state"] == "stopped" else self._due(unit, paths)
             else:
                 asked = unit["state"] == "started" and (self._due(unit, paths) or not not_meant_for_here(found))
@@ -337,11 +335,10 @@ class Converge:
     # -- step 2: before packages
 
     def prepare(self) -> dict:
-        """Write what stands below /etc/apt, repair an interrupted dpkg, say whether the package lists must be updated."""
+        """Write what is below /etc/apt, repair an interrupted dpkg, say whether the package lists need an update."""
         with self.lock():
-            sources = [
-                c for c in self.changes() if c["dest"].startswith(f"{self.root}/etc/apt/") and c["kind"] != "forget"
-            ]
+            folder = f"{self.root}/etc/apt/"
+            sources = [c for c in self.changes() if c["dest"].startswith(folder) and c["kind"] != "forget"]
             owed = self.mark["pending"]
             stale = bool(sources) or owed.get("lists", False) or self._stale_lists()
             packages = sorted({*owed.get("packages", []), *self.missing_packages()})
@@ -357,9 +354,8 @@ class Converge:
         return not lists or os.path.getmtime(folder) < time.time() - 3600
 
     def _repair_dpkg(self) -> None:
-        policy = (
-            f"{self.root}/usr/sbin/policy-rc.d"  # while dpkg configures, no daemon starts with its vendor's defaults
-        )
+        # While dpkg configures, no daemon starts with its vendor's defaults.
+        policy = f"{self.root}/usr/sbin/policy-rc.d"
         ours = not os.path.lexists(policy)
         if ours:
             write(policy, b"#!/bin/sh\nexit 101\n", 0o755, os.geteuid(), os.getegid())
@@ -367,7 +363,7 @@ class Converge:
         if ours:
             os.unlink(policy)
         if code:
-            raise Refused(f"dpkg was interrupted on this host and dpkg --configure -a can't repair it: {said}")
+            raise RefusedError(f"dpkg was interrupted on this host and dpkg --configure -a can't repair it: {said}")
 
     # -- step 3: the transaction
 
@@ -394,19 +390,27 @@ class Converge:
             self._retire()
             self.put(rest)
             report["units"] = self._act()
-            held = self.mark["files"]
-            self._remember(self._settled())
-            for path in {*held} - {*self.mark["files"]}:
-                unlink(self._saved(path))
+            settled = self._settled()
+            for path, kept in self.mark["files"].items():
+                if kept["saved"] and path not in settled["files"]:
+                    unlink(self._saved(path))
+            self._remember(settled)
             return report
 
     def _report(self, changes: list[dict], units: dict) -> dict:
         gone = [
-            c["dest"] for c in changes if c["kind"] in ("absent", "forget") and c.get("was", {}).get("kind") != "absent"
+            c["dest"] for c in changes if c["kind"] == "absent" or (c["kind"] == "forget" and self._takes(c["was"]))
         ]
         files = {c["dest"]: c["why"] for c in changes if c["kind"] not in ("absent", "forget")}
-        before = {c["dest"]: text(c) for c in changes} if self.plan["diff"] else {}
+        secrets = {path for path, kept in self.mark["files"].items() if kept.get("secret")}
+        shown = [dict(c, secret=c.get("secret") or c["dest"] in secrets) for c in changes] if self.plan["diff"] else []
+        before = {c["dest"]: text(c) for c in shown}
         return {"files": files, "removed": gone, "units": units, "before": before, "notes": self.notes}
+
+    @staticmethod
+    def _takes(was: dict) -> bool:
+        """Is anything removed or given back when this path is forgotten? Not a folder that was there before us."""
+        return was["saved"] or (was["made"] and was["kind"] != "absent")
 
     def _early(self) -> tuple[str, ...]:
         return f"{self.root}/etc/sysusers.d/", f"{self.root}/etc/tmpfiles.d/"
@@ -425,9 +429,9 @@ class Converge:
                     os.makedirs(self.state, 0o700, exist_ok=True)
                     os.makedirs(os.path.dirname(self._saved(path)), 0o700, exist_ok=True)
                     copy(path, self._saved(path))
-            files[path] = dict(files[path], kind=kind)
+            files[path] = dict(files[path], kind=kind, secret=self.entries[path].get("secret", False))
             for parent in missing_parents(path) if kind != "absent" else []:
-                files.setdefault(parent, {"kind": "parent", "saved": False, "made": True})
+                files.setdefault(parent, {"kind": "parent", "saved": False, "made": True, "secret": False})
         pending = dict(self.mark["pending"], **owed)
         pending["paths"] = sorted({*pending.get("paths", []), *(c["dest"] for c in changes)})
         pending = {key: value for key, value in pending.items() if value}
@@ -446,7 +450,7 @@ class Converge:
             if change["kind"] not in ("absent", "forget"):
                 for parent in missing_parents(change["dest"]):
                     os.mkdir(parent)
-                    os.chmod(parent, 0o755)
+                    os.chmod(parent, PARENT_MODE)
                 self._stage(change)
         for change in changes:
             if os.path.lexists(temporary(change["dest"])):
@@ -472,7 +476,7 @@ class Converge:
         os.chmod(path, mode)
 
     def _remove(self, path: str, was: dict) -> None:
-        """Take away what was ours, or give back what stood there before us. A folder goes when we made it and it is empty."""
+        """Take away what was ours or give back what was there before. A folder goes when we made it and it is empty."""
         if was.get("saved"):
             if os.path.lexists(self._saved(path)) and os.path.isdir(os.path.dirname(path)):
                 copy(self._saved(path), path)
@@ -485,14 +489,11 @@ class Converge:
 
     def _apply_early(self) -> None:
         for folder, program in zip(self._early(), (["systemd-sysusers"], ["systemd-tmpfiles", "--create"])):
-            paths = [
-                path
-                for path in self.mark["pending"].get("paths", [])
-                if path.startswith(folder) and os.path.isfile(path)
-            ]
+            owed = self.mark["pending"].get("paths", [])
+            paths = [path for path in owed if path.startswith(folder) and os.path.isfile(path)]
             code, said = self.run([*program, *paths]) if paths else (0, "")
             if code:
-                raise Refused(f"{program[0]} refused {', '.join(paths)}: {said}")
+                raise RefusedError(f"{program[0]} refused {', '.join(paths)}: {said}")
 
     def _check(self, changes: list[dict]) -> None:
         """Ask the product's own checker about the new files before they are in place."""
@@ -503,12 +504,11 @@ class Converge:
             self.notes.append("not checked: its packages are not installed yet")
             return
         known = [change for change in changes if self._owner_exists(change)]
+        folders = [c["dest"] for c in known]
         try:
-            code, said = in_private_view(
-                f"{self.root}/run", [c["dest"] for c in known], lambda: self.put(known), lambda: self.run(argv)
-            )
+            code, said = in_private_view(f"{self.root}/run", folders, lambda: self.put(known), lambda: self.run(argv))
             kept = "nothing was changed"
-        except Unsupported as error:
+        except UnsupportedError as error:
             if self.check_mode:
                 self.notes.append(f"not checked: {error}")
                 return
@@ -516,24 +516,26 @@ class Converge:
             code, said = self._check_in_place(changes, argv)
             kept = "the old ones were put back"
         if code:
-            raise Refused(f"{' '.join(argv)} refused the new files of {self.id}, so {kept}:\n{said}")
+            raise RefusedError(f"{' '.join(argv)} refused the new files of {self.id}, so {kept}:\n{said}")
 
     def _owner_exists(self, change: dict) -> bool:
         """In check mode a user of this very plan may not exist yet: then its files can't be part of the check."""
-        if not self.check_mode or change["kind"] not in ("file", "directory"):
+        if change["kind"] not in ("file", "directory"):
             return True
         try:
             return bool(ids(change))
-        except Refused as error:
+        except RefusedError as error:
+            if not self.check_mode:
+                raise
             self.notes.append(f"checked without {change['dest']}: {error}")
             return False
 
     def _check_in_place(self, changes: list[dict], argv: list[str]) -> tuple[int, str]:
-        """Where the kernel allows no private view: put in place, check, put back on failure. A kill in between leaves it pending."""
-        before, undo = dict(self.mark), f"{self.state}/.undo"
-        kept = {
-            c["dest"]: undo + c["dest"] for c in changes if os.path.lexists(c["dest"]) and not os.path.isdir(c["dest"])
-        }
+        """Without a private view: put in place, check, put back on failure. A kill in between leaves it pending."""
+        before, undo = self._read(f"{self.state}/{self.id}.json"), f"{self.state}/.undo"
+        paths = [c["dest"] for c in changes]
+        new = {path for path in paths if not os.path.lexists(path)}.union(*map(missing_parents, paths))
+        kept = {path: undo + path for path in paths if path not in new and not stat.S_ISDIR(os.lstat(path).st_mode)}
         for path, copied in kept.items():
             os.makedirs(self.state, 0o700, exist_ok=True)
             os.makedirs(os.path.dirname(copied), 0o700, exist_ok=True)
@@ -544,9 +546,9 @@ class Converge:
         if code:
             for path, copied in kept.items():
                 copy(copied, path)
-            for change in changes:
-                if change["dest"] not in kept and not os.path.isdir(change["dest"]):
-                    unlink(change["dest"])
+            for path in sorted(new, reverse=True):
+                kind = "directory" if os.path.isdir(path) and not os.path.islink(path) else "file"
+                self._remove(path, {"kind": kind, "made": True})
             self._remember(before)
         shutil.rmtree(undo, ignore_errors=True)
         return code, said
@@ -566,19 +568,21 @@ class Converge:
         for name, verbs in actions.items():
             for verb in verbs:
                 self._systemctl(verb, name)
-        started = [
-            unit["name"] for unit in self.plan["units"] if unit["state"] == "started" and unit["name"] in actions
-        ]
+        started = [u["name"] for u in self.plan["units"] if u["state"] == "started" and u["name"] in actions]
         for name, found in self.unit_states(started).items():
             if found.get("ActiveState") not in ACTIVE and not not_meant_for_here(found):
-                raise Refused(f"{name} did not stay up after {' and '.join(actions[name])}:\n{self._journal(name)}")
+                raise RefusedError(
+                    f"{name} did not stay up after {' and '.join(actions[name])}:\n{self._journal(name)}"
+                )
         return actions
 
     def _systemctl(self, verb: str, *name: str) -> None:
         code, said = self.run(["systemctl", verb, *name])
         if code:
             last = self._journal(name[0]) if name else ""
-            raise Refused(f"systemctl {' '.join((verb, *name))} failed and stays due for the next run:\n{said}\n{last}")
+            raise RefusedError(
+                f"systemctl {' '.join((verb, *name))} failed and stays due for the next run:\n{said}\n{last}"
+            )
 
     def _journal(self, name: str) -> str:
         return self.run(["journalctl", "--no-pager", "--output=cat", "--lines=12", "--unit", name])[1]

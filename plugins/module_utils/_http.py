@@ -37,6 +37,15 @@ def get(url: str, address: str = "", port: int = 0, unix: str = "", timeout: flo
     ``timeout`` is in seconds, for all of it as far as one step ends. Without ``verify`` any certificate will do.
     Raises OSError or http.client.HTTPException.
     """
+    try:
+        return reach(url, address, port, unix, timeout, verify)
+    except OSError:  # some of which are ValueErrors as well
+        raise
+    except ValueError as error:  # a port or an address that is none, a path that is no ASCII
+        raise http.client.InvalidURL(str(error)) from error
+
+
+def reach(url: str, address: str, port: int, unix: str, timeout: float, verify: bool) -> Answer:
     end = time.monotonic() + timeout
     parts = urllib.parse.urlsplit(url)
     secure = parts.scheme == "https"

@@ -15,31 +15,31 @@ import typing as t
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x00020000, 0x4000, 0x40000
 
 
-class Unsupported(Exception):
+class UnsupportedError(Exception):
     """The kernel does not let us have a private mount namespace."""
 
 
-def in_private_view(
-    run: str, paths: list[str], change: t.Callable[[], None], then: t.Callable[[], tuple[int, str]]
-) -> tuple[int, str]:
-    """Call ``change`` and ``then`` in a child that alone sees what ``change`` does to ``paths``; return what ``then`` returns.
+def in_private_view(run: str, paths: list[str], change: t.Callable, then: t.Callable) -> tuple[int, str]:
+    """Call ``change`` and ``then`` in a child that alone sees what becomes of ``paths``; return the answer of ``then``.
 
-    ``run`` is a folder on a tmpfs for the mount point. Raises Unsupported, or RuntimeError with the child's words.
+    ``run`` is a folder on a tmpfs for the mount point. Raises UnsupportedError, or RuntimeError with the child's words.
     """
     receive, send = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(receive)
-        with os.fdopen(send, "w", encoding="utf-8") as stream:
-            json.dump(answer(run, paths, change, then), stream)
-        os._exit(0)
+        try:
+            with os.fdopen(send, "w", encoding="utf-8") as stream:
+                json.dump(answer(run, paths, change, then), stream)
+        finally:  # whatever happens, the child never goes on with the parent's work
+            os._exit(0)
     os.close(send)
     with os.fdopen(receive, encoding="utf-8") as stream:
         said = stream.read()
     os.waitpid(child, 0)
     kind, code, words = json.loads(said) if said else ("failed", 1, "the child of the check was killed")
     if kind == "unsupported":
-        raise Unsupported(words)
+        raise UnsupportedError(words)
     if kind == "failed":
         raise RuntimeError(words)
     return code, words
@@ -59,7 +59,7 @@ def answer(run: str, paths: list[str], change: t.Callable, then: t.Callable) -> 
 
 
 def overlay(run: str, paths: list[str], libc: t.Any) -> None:
-    """Lay a copy-on-write view over each folder that will change. Its upper half is a tmpfs that ends with the child."""
+    """Lay a copy-on-write view over each folder that will change; what is written there ends with the child."""
     base = f"{run}/asgi-production.check"
     os.makedirs(base, 0o700, exist_ok=True)
     must(libc.unshare(CLONE_NEWNS))

@@ -216,7 +216,7 @@ class Releases(Builder):
             port = self.settings["check_port"]
             status = _http.get(url, address="127.0.0.1", port=port, timeout=5, verify=False).status
         except (OSError, http.client.HTTPException) as error:
-            return f"{url} can't be had through nginx ({error or type(error).__name__})"
+            return f"{url} can't be had through nginx ({str(error) or type(error).__name__})"
         return "" if 200 <= status < 400 else f"{url} answers {status} through nginx"
 
     def take_back(self, release: str, before: str, trouble: str) -> None:
@@ -244,8 +244,8 @@ class Releases(Builder):
         if release in self.running("active", "reloading"):
             if not self.run(["systemctl", "is-active", "--quiet", unit]).code:
                 return
-            script = f"{self.root}/usr/local/lib/asgi-production/{self.app}/drain"
-            if not self.run(["systemd-run", "--quiet", "--collect", f"--unit={unit}", script, release]).code:
+            program = ["/usr/bin/python3", f"{self.root}/usr/local/lib/asgi-production/{self.app}/drain", release]
+            if not self.run(["systemd-run", "--quiet", "--collect", f"--unit={unit}", *program]).code:
                 return
         self.stop(release)
 

@@ -10,20 +10,23 @@ module: converge
 short_description: Bring packages, files and systemd units of one role into their declared state, as one transaction
 description:
   - Asks the host once. When nothing differs, that one module run was all.
-  - Otherwise it changes what differs in this order. Files below C(/etc/apt); packages, while no daemon may start; files below
-    C(/etc/sysusers.d) and C(/etc/tmpfiles.d), which are applied at once; all other files, staged beside their targets; the
-    check; renames; C(daemon-reload) where a unit or drop-in changed; units enabled, started, restarted or reloaded.
-  - What is still to do stands in C(/var/lib/asgi-production/<id>.json) before the first change is made. A run that was killed, or a
-    reload that failed, is finished by the next run. There is nothing for a handler to forget.
-  - What an earlier run under the same O(id) wrote and this one no longer declares is removed. A file that was there before the
-    collection came is kept aside and given back then. Nothing else is ever removed.
+  - Otherwise it changes what differs in this order. Files below C(/etc/apt); packages, while no daemon may start;
+    files below C(/etc/sysusers.d) and C(/etc/tmpfiles.d), which are applied at once; all other files, staged beside
+    their targets; the check; renames; C(daemon-reload) where a unit or drop-in changed; units enabled, started,
+    restarted or reloaded.
+  - What is still to do stands in C(/var/lib/asgi-production/<id>.json) before the first change is made. A run that was
+    killed, or a reload that failed, is finished by the next run. There is nothing for a handler to forget.
+  - What an earlier run under the same O(id) wrote and this one no longer declares is removed. A file that was there
+    before the collection came is kept aside and given back then. Nothing else is ever removed.
   - It knows packages, files, links, folders and units of Debian and Ubuntu hosts, and nothing else.
 version_added: 1.0.0
 author: asgi.production contributors (@asgi-production)
 attributes:
   check_mode:
     support: full
-    description: Says what would change and runs O(check) in its private view. What a package that is not yet installed would bring is not known.
+    description:
+      - Says what would change and runs O(check) in its private view. What a package that is not yet installed would
+        bring is not known.
   diff_mode:
     support: full
     description: Shows files before and after; never those with O(files[].secret).
@@ -78,9 +81,14 @@ options:
         choices: [file, directory, link, absent]
       template:
         description:
-          - The template, by Ansible's search path for templates; the folder in the variable C(asgi_production_templates), if set, comes first.
+          - The template, by Ansible's search path for templates; the folder in the variable
+            C(asgi_production_templates), if set, comes first.
           - The default is O(files[].dest) without its first C(/) and with C(.j2) at its end.
         type: str
+      vars:
+        description:
+          - More variables for this file's template. They win over variables of the play.
+        type: dict
       content:
         description:
           - The contents, instead of a template.
@@ -105,15 +113,17 @@ options:
         type: str
       secret:
         description:
-          - No diff of this file is shown, and values that its template did not contain are masked where a program quotes them.
+          - No diff of this file is shown, and values that its template did not contain are masked where a program
+            quotes them.
         type: bool
         default: false
   check:
     description:
       - A program and its arguments that says whether the new files are right, such as C([nginx, -t, -q]).
-      - It sees the new files at their real paths, and nobody else does yet (a private mount namespace). Where the kernel refuses that, they
-        are put in place and put back on failure, and RV(notes) says so.
-      - It runs in check mode too, and only when something differs. A non-zero exit code stops everything before a file has changed.
+      - It sees the new files at their real paths, and nobody else does yet (a private mount namespace). Where the
+        kernel refuses that, they are put in place and put back on failure, and RV(notes) says so.
+      - It runs in check mode too, and only when something differs. A non-zero exit code stops everything before a file
+        has changed.
     type: list
     elements: str
     default: []
@@ -135,7 +145,8 @@ options:
         type: bool
       state:
         description:
-          - V(unchanged) leaves it alone, but restarts or reloads it when it runs and something changed. The default is V(started).
+          - V(unchanged) leaves it alone, but restarts or reloads it when it runs and something changed. The default is
+            V(started).
         type: str
         choices: [started, stopped, unchanged]
       manage:
@@ -145,7 +156,8 @@ options:
         default: true
       restart_on:
         description:
-          - Patterns (C(*) matches C(/) too). The unit is restarted when a path that matches has changed, also one of a package installed by this call.
+          - Patterns (C(*) matches C(/) too). The unit is restarted when a path that matches has changed, also one of a
+            package installed by this call.
         type: list
         elements: str
         default: []
@@ -227,15 +239,3 @@ module_runs:
   type: int
   sample: 1
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main() -> None:
-    """The work is in the action plugin of this name; a module run by this name means that it was not found."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.fail_json(msg="asgi.production.converge works by its action plugin: install the whole collection.")
-
-
-if __name__ == "__main__":
-    main()

@@ -54,7 +54,7 @@ import json
 import traceback
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.asgi.production.plugins.module_utils._converge import Converge, Refused
+from ansible_collections.asgi.production.plugins.module_utils._converge import Converge, RefusedError
 
 
 def main() -> None:
@@ -69,8 +69,8 @@ def main() -> None:
     try:
         work = Converge(json.loads(module.params["plan"]), check_mode=module.check_mode)
         report = getattr(work, module.params["step"])()
-    except (Refused, RuntimeError, OSError) as error:
-        trace = "" if isinstance(error, Refused) else traceback.format_exc()
+    except (RefusedError, RuntimeError, OSError) as error:
+        trace = "" if isinstance(error, RefusedError) else traceback.format_exc()
         module.fail_json(msg=str(error), trace=trace)
     module.exit_json(changed=False, report=report)
 

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: host_facts
 short_description: The few facts that the roles of asgi.production need
 description:
-  - Reads cores, memory, distribution and free disk of a host, in a fraction of the time that M(ansible.builtin.setup) takes.
+  - Reads cores, memory, distribution and free disk of a host, in a fraction of the time of M(ansible.builtin.setup).
   - Plays of this collection gather no other facts. The result is C(ansible_facts['asgi']).
 version_added: 1.0.0
 author: asgi.production contributors (@asgi-production)

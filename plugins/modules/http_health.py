@@ -179,7 +179,7 @@ def main() -> None:
                 params["url"], params["address"], params["port"], params["unix_socket"], left, params["validate_certs"]
             )
         except (OSError, http.client.HTTPException) as error:
-            return [Check("answer", "failed", message=f"it can't be reached ({error or type(error).__name__})")]
+            return [Check("answer", "failed", message=f"it can't be reached ({str(error) or type(error).__name__})")]
         seen["json"] = as_object(answer.body)
         return judge(answer, time.monotonic() - start, params)
 

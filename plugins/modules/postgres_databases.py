@@ -202,7 +202,12 @@ def read(module: AnsibleModule, psql: Psql) -> dict:
         module.fail_json(msg="There is no psql on this host: install PostgreSQL (role postgres) first.")
     code, said, complaint = psql(postgres.read_script(module.params["databases"]))
     if code == 0:
-        return postgres.parse(said)
+        state = postgres.parse(said)
+        closed = [name for name, found in state["databases"].items() if "inside" not in found]
+        if closed:
+            cure = f'ALTER DATABASE "{closed[0]}" ALLOW_CONNECTIONS true'
+            module.fail_json(msg=f"The database {closed[0]} lets nobody connect: {cure}.")
+        return state
     where = f"{module.params['socket_folder']}, port {module.params['port']}"
     if code == 2 and module.check_mode:  # psql could not connect
         module.warn(f"PostgreSQL does not answer at {where}: what is shown is what would be made on a new server.")
@@ -224,7 +229,7 @@ def main() -> None:
     if steps and not module.check_mode:
         code, _said, complaint = psql(postgres.change_script(steps))
         if code:
-            module.fail_json(msg=f"PostgreSQL refused a change: {complaint.strip()}", **dict(result, changed=True))
+            module.fail_json(msg=f"PostgreSQL refused a change: {complaint.strip()}", **result)
     if steps and module._diff:
         result["diff"] = postgres.diff(steps)
     module.exit_json(**result)

@@ -36,12 +36,24 @@ def test_only_hosts_elsewhere_are_let_in_over_the_network():
 @pytest.mark.parametrize(
     ("groups", "variables", "sentences"),
     [
-        (SPLIT, {"a": {}, "b": ADDRESSES["b"], "c": ADDRESSES["c"]}, ["a has no stack_address: give it the IP address"]),
-        (SPLIT, {**ADDRESSES, "b": {"stack_address": "db.example"}}, ["stack_address of b is 'db.example': give an IP"]),
+        (
+            SPLIT,
+            {"a": {}, "b": ADDRESSES["b"], "c": ADDRESSES["c"]},
+            ["a has no stack_address: give it the IP address"],
+        ),
+        (
+            SPLIT,
+            {**ADDRESSES, "b": {"stack_address": "db.example"}},
+            ["stack_address of b is 'db.example': give an IP"],
+        ),
         ({**SPLIT, "postgres": ["b", "c"]}, ADDRESSES, ["The group postgres has 2 hosts (b, c): leave one of them."]),
         ({**SPLIT, "app": ["b"]}, ADDRESSES, ["a, b: web and app must be the same hosts"]),
         ({**SPLIT, "app": []}, ADDRESSES, ["the group app is empty: put a host in it."]),
-        ({**SPLIT, "app": ["b"]}, {**ADDRESSES, "c": {}}, ["web and app must be the same hosts", "c has no stack_address"]),
+        (
+            {**SPLIT, "app": ["b"]},
+            {**ADDRESSES, "c": {}},
+            ["web and app must be the same hosts", "c has no stack_address"],
+        ),
     ],
 )
 def test_each_mistake_is_named_with_its_cure(groups, variables, sentences):
@@ -55,7 +67,10 @@ def test_urls_quote_credentials_and_know_sockets():
     assert url("/run/postgresql", "postgresql+asyncpg", "u", "p/@", 5432, "d") == (
         "postgresql+asyncpg://u:p%2F%40@/d?host=/run/postgresql&port=5432"
     )
-    assert url("192.0.2.1", "postgresql", "u", "p", 5432, "d", "ssl=require") == "postgresql://u:p@192.0.2.1:5432/d?ssl=require"
+    assert (
+        url("192.0.2.1", "postgresql", "u", "p", 5432, "d", "ssl=require")
+        == "postgresql://u:p@192.0.2.1:5432/d?ssl=require"
+    )
     assert url("2001:db8::1", "redis", "u", "p", 6379, "0") == "redis://u:p@[2001:db8::1]:6379/0"
     assert url("/run/redis.sock", "redis", "u", "p", 6379, "0") == "unix://u:p@/run/redis.sock?db=0"
 
@@ -67,4 +82,10 @@ def test_connections_count_two_releases_and_the_cores_or_workers_of_each_host():
 
 
 def test_every_filter_is_registered():
-    assert set(module.FilterModule().filters()) == {"topology", "other_addresses", "reach", "connection_url", "app_connections"}
+    assert set(module.FilterModule().filters()) == {
+        "topology",
+        "other_addresses",
+        "reach",
+        "connection_url",
+        "app_connections",
+    }
