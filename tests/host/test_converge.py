@@ -108,7 +108,7 @@ def test_drift_by_hand_is_put_right(host):
 def test_killed_at_each_step_the_next_run_finishes(host):
     host.sh("mkdir -p /opt/killer")
     host.sh(f"cat > /opt/killer/sitecustomize.py <<'END'\n{KILLER}\nEND")
-    began, points, nothing_left = time.monotonic(), 0, 0
+    began, points, nothing_left = time.monotonic(), 0, []
     fresh = {}
     for value in ("two", "one"):
         host.converge(**files(value))
@@ -134,12 +134,13 @@ def test_killed_at_each_step_the_next_run_finishes(host):
         assert host.sh(TRACES) == fresh[value], f"after a kill at point {point}"
         if "KILLED=False" in said:
             break
-        nothing_left += "FINISHED=False" in said
+        nothing_left += [point] if "FINISHED=False" in said else []
         points = point
     seconds = time.monotonic() - began
     print(f"\n    killed at {points} points, each finished by the next run, {seconds:.0f} s")
     assert 10 < points < 59
-    assert nothing_left <= 1, "only a kill behind the very last change may leave nothing to finish"
+    # Behind the last change only Ansible's own wrapper tidies up.
+    assert all(point > points - 3 for point in nothing_left), nothing_left
 
 
 def test_a_failed_reload_stays_due(host):

@@ -185,7 +185,7 @@ class Play:
         if answer is not None:
             return answer
         if module_name == "ansible.builtin.apt":
-            for name, _, version in (package.partition("=") for package in module_args["name"]):
+            for name, _sign, version in (package.partition("=") for package in module_args["name"]):
                 self.host.packages[name] = version or "1"
                 for path in self.host.package_files.get(name, []):
                     self.host.put(path, "as packed")
@@ -204,7 +204,7 @@ class Play:
         return {"report": json.loads(json.dumps(report).replace(root, ""))}
 
     def steps(self) -> list[str]:
-        return [step for step, _ in self.modules]
+        return [module[0] for module in self.modules]
 
 
 @pytest.fixture

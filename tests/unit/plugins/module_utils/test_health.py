@@ -71,12 +71,12 @@ def test_without_retries_one_bad_answer_is_the_answer():
 
 
 def test_retries_are_used_up():
-    result, _, slept = poll([[FAILED]], retries=3)
+    result, _lefts, slept = poll([[FAILED]], retries=3)
     assert (result["attempts"], len(slept)) == (4, 3)
 
 
 def test_no_attempt_begins_after_the_timeout():
-    result, lefts, _ = poll([[FAILED]], retries=99, timeout=10, delay=4, takes=1)
+    result, lefts, _slept = poll([[FAILED]], retries=99, timeout=10, delay=4, takes=1)
     assert (result["attempts"], result["elapsed"]) == (2, 6)
     assert lefts == [10, 5]
 

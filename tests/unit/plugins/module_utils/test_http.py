@@ -95,7 +95,7 @@ def test_an_answer_that_trickles_in_does_not_outlast_the_timeout(serve):
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
-        for _ in range(40):
+        for _byte in range(40):
             handler.wfile.write(b"x")
             time.sleep(0.05)
 

@@ -81,7 +81,12 @@ def test_the_answer_is_that_of_the_check_or_what_went_wrong(tmp_path: Path, monk
 def test_the_parent_hears_its_child(
     monkeypatch: pytest.MonkeyPatch, answer: t.Optional[tuple], error: t.Optional[type[Exception]], words: str
 ) -> None:
-    monkeypatch.setattr(module, "answer", lambda *args: answer if answer else os._exit(9))
+    def child(*_args: object) -> tuple:
+        if answer is None:
+            os._exit(9)
+        return answer
+
+    monkeypatch.setattr(module, "answer", child)
     if error is None:
         assert module.in_private_view("/run", [], list, list) == (3, words)
         return
