@@ -72,7 +72,7 @@ def ask(connection: Connection, parts: urllib.parse.SplitResult, end: float) -> 
     connection.request("GET", path, headers={"Connection": "close", "User-Agent": "asgi.production"})
     answer = connection.getresponse()
     body = b""
-    while len(body) < LARGEST:
+    while len(body) < LARGEST and not answer.isclosed():  # a whole answer has closed its socket
         left = end - time.monotonic()
         if left <= 0:  # each part in time does not make the whole in time
             raise TimeoutError("the answer does not end in time")
