@@ -17,7 +17,7 @@ SUITE ?= bookworm
 DO ?= test
 
 # Cheapest first.
-STAGES := 'lint' 'sanity' 'unit' 'package' 'host' \
+STAGES := 'lint' 'sanity' 'unit' 'package' 'host' 'release' \
 	'molecule SCENARIO=default SUITE=bookworm' \
 	'molecule SCENARIO=default SUITE=trixie'
 
@@ -68,6 +68,14 @@ package: venv ## Build the collection, list and install its tarball, and play it
 .PHONY: host
 host: venv engine ## Test the converge module on real hosts
 	@pytest tests/host $(TEST)
+
+.PHONY: release
+release: venv engine ## Test releases on a real host: bad ones, killed deploys, all sources
+	@pytest tests/release $(TEST)
+
+.PHONY: benchmark
+benchmark: venv engine ## Measure our run beside a good naive play and a shell script (about ten minutes)
+	@benchmarks/run
 
 .PHONY: molecule
 molecule: venv engine ## Run one scenario (SCENARIO=default) on one distribution (SUITE=bookworm or trixie)

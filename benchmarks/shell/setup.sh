@@ -74,7 +74,8 @@ folder "$release_folder" 750 root "$app"
 folder "$release_folder/app" 750 "${app}_build" "$app"
 folder "$release_folder/venv" 750 "${app}_build" "$app"
 folder "/var/cache/asgi-production/$app" 750 "${app}_build" "$app"
-put "/usr/local/lib/asgi-production/$app/gate" 755 root root
+put "$release_folder/gate" 755 root root
+put "$release_folder/start" 755 root root app
 put "/etc/systemd/system/$app@.service" 644 root root 'units app'
 put "/etc/systemd/system/$app.service" 644 root root units
 put "$release_folder/environment" 600 root root app
@@ -94,9 +95,10 @@ if wanted nginx-reload && ! wanted nginx.service; then
     nginx -t -q
     systemctl reload nginx.service
 fi
-units="systemd-timesyncd.service redis-server.service memcached.service nginx.service"
-# shellcheck disable=SC2086
-systemctl -q is-enabled $units >/dev/null && systemctl -q is-active $units || systemctl -q enable --now $units
+systemctl -q is-enabled systemd-timesyncd.service || systemctl -q enable systemd-timesyncd.service
+for unit in redis-server.service memcached.service nginx.service; do
+    systemctl -q is-enabled "$unit" && systemctl -q is-active "$unit" || systemctl -q enable --now "$unit"
+done
 systemctl -q is-active "postgresql@$postgres_version-main.service"
 
 # The database
@@ -133,7 +135,7 @@ if [ "$(cat "$release_folder/REVISION" 2>/dev/null)" != "$wanted_commit" ]; then
         cd "$release_folder/app"
         setpriv --reuid="$app" --regid="$app" --init-groups $migrate
     )
-    ln -sfn "$release_folder/app" "$release_folder/code"
+    ln -sfn app "$release_folder/code"
     ln -sfn "/run/$app/$release" "$release_folder/run"
     ln -sfn "releases/$release" "/srv/$app/current"
     echo "$wanted_commit" >"$release_folder/REVISION"

@@ -31,7 +31,7 @@ ENTRYPOINT = re.compile(r"^\[tool\.fastapi\][^\[]*?^entrypoint\s*=\s*[\"']([\w.]
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 SECRET_NAME = re.compile(r"secret|passw|token|key|credential", re.IGNORECASE)
 # How long git may take to name the commits of a repository; a host that does not answer is told of in seconds.
-GIT_ANSWERS = 30
+GIT_ANSWERS = 20
 # git's credential helper: it gets them by its environment, so they are in no process list and in no file.
 HELPER = '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$ASGI_GIT_USER" "$ASGI_GIT_PASSWORD"; }; f'
 # Prints those of the requirements whose distribution is not installed.
@@ -281,7 +281,7 @@ class Builder:
         return {name: commit for commit, name in lines}
 
     def git(self, *argv: str, **options: t.Any) -> Done:
-        """Run git as the builder. Whose repository a file:// URL leads to is the operator's own decision."""
+        """Run git as the builder."""
         config = {"http.lowSpeedLimit": "1", "http.lowSpeedTime": "60"}
         user, found, password = self.settings["credentials"].partition(":")
         secret = {}
@@ -300,6 +300,7 @@ class Builder:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": self.cache,
             "LANG": "C.UTF-8",
+            "GIT_CONFIG_GLOBAL": f"{self.root}/usr/local/lib/asgi-production/{self.app}/gitconfig",
             "GIT_SSH_COMMAND": "ssh -o BatchMode=yes -o ConnectTimeout=10",
             "UV_CACHE_DIR": f"{self.cache}/uv",
             "UV_PYTHON_DOWNLOADS": "never",
@@ -451,7 +452,7 @@ class Builder:
         for value in [*words, *self.plain.values(), *self.building.values()]:
             words.update(re.findall(r"://[^:@/\s]*:([^@/\s]+)@", value))
         words |= {urllib.parse.unquote(word) for word in words}
-        words |= {line for word in words for line in word.splitlines()}
+        words = {line.strip() for word in words for line in (word, *word.splitlines())}
         for word in sorted(words, key=len, reverse=True):
             text = text.replace(word, "********") if len(word) >= 6 else text
         return re.sub(r"(\w://)[^@/\s]+@", r"\1", text)  # credentials in any other URL

@@ -29,6 +29,8 @@ from ansible_collections.asgi.production.plugins.module_utils._build import (
 
 # nginx keeps a connection to an app for two seconds: what it answers sooner may come from the release before.
 SETTLED = 2.5
+# Lines of a journal that a failure shows.
+WORDS = 40
 
 
 class Releases(Builder):
@@ -186,16 +188,10 @@ class Releases(Builder):
     def journal(self, unit: str, since: int) -> str:
         """The last lines of a unit."""
         self.run(["journalctl", "--sync"])  # what was written just now may still be on its way
-        show = [
-            "journalctl",
-            "--quiet",
-            "--no-pager",
-            "--output=cat",
-            "--lines=40",
-            f"--since=@{since}",
-            f"--unit={unit}",
-        ]
-        return self.scrub(last(self.run(show).said, 40))
+        # With --since, --lines alone means the first ones.
+        show = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--reverse", f"--lines={WORDS}"]
+        said = self.run([*show, f"--since=@{since}", f"--unit={unit}"]).said
+        return self.scrub("\n".join(reversed(said.splitlines())))
 
     def edge(self, first: bool) -> str:
         """Ask for the named URLs through nginx on this host. What is wrong, or nothing."""

@@ -46,7 +46,7 @@ def test_probes_are_quiet(client: TestClient, capsys: pytest.CaptureFixture[str]
 
 def test_standard_logging_is_intercepted(capsys: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
-    for name in ("uvicorn.error", "gunicorn.error", "some.library"):
+    for name in ("uvicorn.error", "gunicorn.error", "some.package"):
         logging.getLogger(name).warning("hello %s", "{name}")
     logging.getLogger("uvicorn.access").info("twice")
     logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "x", "/ws")
@@ -54,7 +54,7 @@ def test_standard_logging_is_intercepted(capsys: pytest.CaptureFixture[str]) -> 
     assert [(line["logger"], line["message"]) for line in lines] == [
         ("uvicorn.error", "hello {name}"),
         ("gunicorn.error", "hello {name}"),
-        ("some.library", "hello {name}"),
+        ("some.package", "hello {name}"),
     ]
 
 
