@@ -33,6 +33,35 @@ WIDTH = 118
 Spec = dict[str, Any]
 
 
+class Unsafe(str):
+    """A default that Ansible does not render when it checks the spec: its error would show what a secret one holds."""
+
+    __slots__ = ()
+
+
+class Loader(yaml.SafeLoader):
+    """Knows Ansible's tag !unsafe."""
+
+
+Loader.add_constructor("!unsafe", lambda loader, node: Unsafe(loader.construct_scalar(node)))
+
+
+def plain(value: Any) -> Any:
+    """The same without the tag, for defaults/main.yml, where it would stop a default from being rendered at all."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Unsafe) else value
+
+
+def rendered(value: Any) -> bool:
+    """Does Ansible render any part of a default when it checks the spec?"""
+    if isinstance(value, (dict, list)):
+        return any(rendered(item) for item in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and not isinstance(value, Unsafe) and "{{" in value
+
+
 class Dumper(yaml.SafeDumper):
     """Block style with indented lists, long and multi-line text folded, no aliases: what yamllint and people want."""
 
@@ -261,6 +290,8 @@ def problems(role: str, entry: Spec) -> list[str]:
             "has no type": "type" not in option,
             "is a list without `elements`": option.get("type") == "list" and "elements" not in option,
             "is required and has a default": option.get("required") and "default" in option,
+            "is a secret whose default is shown by errors: tag it with !unsafe": option.get("no_log")
+            and rendered(option.get("default")),
             "is a secret and has a default": option.get("no_log") and "{{" not in str(option.get("default", "{{")),
             f"does not start with {role}_": "." not in name and not name.startswith(f"{role}_"),
         }
@@ -275,12 +306,13 @@ def generate(role_path: Path) -> dict[Path, str]:
     if not spec_path.is_file():
         raise ValueError("there is no meta/argument_specs.yml")
     try:
-        entry = yaml.safe_load(spec_path.read_text(encoding="utf-8"))["argument_specs"]["main"]
+        entry = Loader(spec_path.read_text(encoding="utf-8")).get_single_data()["argument_specs"]["main"]
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ValueError(f"meta/argument_specs.yml has no argument_specs.main: {error}") from error
     found = problems(role, entry)
     if found:
         raise ValueError("; ".join(found))
+    entry = plain(entry)
     readme = role_path / "README.md"
     old = readme.read_text(encoding="utf-8") if readme.is_file() else skeleton(role)
     return {

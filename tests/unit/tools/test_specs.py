@@ -163,6 +163,7 @@ def test_every_fault_is_named(root: Path, capsys: pytest.CaptureFixture[str]) ->
         "web_d": {"type": "list", "description": "No elements."},
         "web_e": {"type": "str", "description": "Both.", "required": True, "default": "x"},
         "web_f": {"type": "str", "description": "Secret.", "no_log": True, "default": "x"},
+        "web_g": {"type": "list", "elements": "str", "description": "Url.", "no_log": True, "default": ["{{ x }}"]},
     }
     path = root / "roles" / "web" / "meta" / "argument_specs.yml"
     path.write_text(yaml.safe_dump({"argument_specs": {"main": {"options": bad}}}))
@@ -178,9 +179,34 @@ def test_every_fault_is_named(root: Path, capsys: pytest.CaptureFixture[str]) ->
         "web_d is a list without",
         "web_e is required and has a default",
         "web_f is a secret and has a default",
+        "web_g is a secret whose default is shown by errors: tag it with !unsafe",
     ):
         assert text in message
     path.write_text("argument_specs: {}\n")
     assert specs.main([], root) == 1
     path.unlink()
     assert specs.main([], root) == 1
+
+
+def test_a_secret_default_is_rendered_in_the_defaults_and_not_in_the_spec(root: Path) -> None:
+    path = root / "roles" / "web" / "meta" / "argument_specs.yml"
+    text = yaml.safe_dump({"argument_specs": {"main": ENTRY}}, sort_keys=False)
+    option = """
+      web_url:
+        type: str
+        no_log: true
+        description: Where to.
+        default: !unsafe "{{ user }}:{{ password }}"
+      web_urls:
+        type: list
+        elements: dict
+        no_log: true
+        description: More of them.
+        default: [{url: !unsafe "{{ web_url }}"}]
+"""
+    head, _word, rest = text.partition("    options:\n")
+    path.write_text(head + "    options:" + option + rest)
+    assert specs.main([], root) == 0
+    defaults = yaml.safe_load((root / "roles" / "web" / "defaults" / "main.yml").read_text())
+    assert defaults["web_url"] == "{{ user }}:{{ password }}"
+    assert defaults["web_urls"] == [{"url": "{{ web_url }}"}]
