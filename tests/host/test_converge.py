@@ -189,6 +189,21 @@ def test_what_is_no_longer_declared_goes_and_what_was_there_comes_back(host):
     assert not host.converge(id="test/gone", files=[])[0]["changed"]
 
 
+def test_the_footprint_names_every_file_with_its_call(host):
+    tasks = [{"asgi.production.footprint": {}, "register": "found"}, {"ansible.builtin.debug": {"var": "found.lines"}}]
+    code, said = host.run([{"hosts": "all", "gather_facts": False, "tasks": tasks}])
+    assert code == 0, said
+    for line in (
+        r"test/files +file +/etc/asgi-test/deep/file",
+        r"test/files +folder +/etc/asgi-test/folder",
+        r"test/files +unit +asgi-test.service",
+        r"nginx +removed +/etc/nginx/sites-enabled/default",
+        r"nginx +package +nginx",
+    ):
+        assert re.search(line, said), (line, said)
+    assert CANARY not in said
+
+
 def test_state_absent_undoes_a_whole_call(host):
     host.converge(id="test/files", state="absent")
     host.converge(id="nginx", state="absent")
