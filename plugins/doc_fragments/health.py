@@ -6,9 +6,12 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What all health modules have in common; it goes with ARGUMENTS in module_utils/health.py."""
+    """What all health modules have in common; it goes with ARGUMENTS and SERVER in module_utils/health.py."""
 
     DOCUMENTATION = r"""
+notes:
+  - A threshold counts from its value on, and a negative one is never reached.
+  - It needs nothing on the host but Python's standard library, and leaves nothing there.
 options:
   timeout:
     description: Seconds that the whole check may take, retries included.
@@ -37,4 +40,28 @@ attributes:
   idempotent:
     support: full
     description: It changes nothing.
+"""
+
+    SERVER = r"""
+options:
+  host:
+    description: The name or address to connect to.
+    type: str
+    default: 127.0.0.1
+  unix_socket:
+    description: The unix socket to connect to, instead of O(host).
+    type: path
+    default: ''
+  tls:
+    description: Whether to speak TLS.
+    type: bool
+    default: false
+  validate_certs:
+    description: Whether the server's certificate must be valid for O(host).
+    type: bool
+    default: true
+  ca_path:
+    description: A file or folder with the authorities to trust, instead of the system's.
+    type: path
+    default: ''
 """

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
-import ssl
+import json
 import time
 import typing as t
 import urllib.parse
+
+from ansible_collections.asgi.production.plugins.module_utils import _wire, health
 
 LARGEST = 2**20
 
@@ -23,62 +23,123 @@ class Answer(t.NamedTuple):
 
 
 class Connection(http.client.HTTPConnection):
-    """A connection whose socket is given to it."""
+    """A connection that is made already."""
 
-    def __init__(self, host: str, sock: socket.socket) -> None:
+    def __init__(self, host: str, wire: _wire.Wire) -> None:
         super().__init__(host)
-        self.sock = sock
+        self.sock = wire  # type: ignore[assignment]
 
 
-def get(url: str, address: str = "", port: int = 0, unix: str = "", timeout: float = 10, verify: bool = True) -> Answer:
+def get(
+    url: str,
+    address: str = "",
+    port: int = 0,
+    unix: str = "",
+    timeout: float = 10,
+    verify: bool = True,
+    ca_path: str = "",
+    headers: t.Optional[dict[str, str]] = None,
+) -> Answer:
     """GET a URL and read its answer, at most 1 MiB. No redirect is followed.
 
     ``address`` and ``port`` say where to connect instead of the URL's host; ``unix`` is the path of a socket.
-    ``timeout`` is in seconds, for all of it as far as one step ends. Without ``verify`` any certificate will do.
+    ``timeout`` is in seconds, for all of it. Without ``verify`` any certificate will do.
     Raises OSError or http.client.HTTPException.
     """
+    with dial(url, address, port, unix, timeout, verify, ca_path) as wire:
+        answer = send(wire, url, headers)
+        body = b""
+        while len(body) < LARGEST and not answer.isclosed():  # a whole answer has closed its file
+            part = answer.read1(LARGEST - len(body))
+            if not part:
+                break
+            body += part
+        return Answer(answer.status, lowered(answer), body)
+
+
+def dial(
+    url: str, address: str, port: int, unix: str, timeout: float, verify: bool = True, ca_path: str = ""
+) -> _wire.Wire:
+    """Connect to where a URL leads."""
+    end = time.monotonic() + timeout
     try:
-        return reach(url, address, port, unix, timeout, verify)
+        parts = urllib.parse.urlsplit(url)
+        secure = parts.scheme == "https"
+        host, number = address or parts.hostname or "", port or parts.port or (443 if secure else 80)
+        wire = _wire.connect(host, number, unix, end)
     except OSError:  # some of which are ValueErrors as well
         raise
-    except ValueError as error:  # a port or an address that is none, a path that is no ASCII
+    except ValueError as error:  # a port or an address that is none
         raise http.client.InvalidURL(str(error)) from error
-
-
-def reach(url: str, address: str, port: int, unix: str, timeout: float, verify: bool) -> Answer:
-    end = time.monotonic() + timeout
-    parts = urllib.parse.urlsplit(url)
-    secure = parts.scheme == "https"
-    with contextlib.ExitStack() as stack:
-        if unix:
-            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-            sock.settimeout(timeout)
-            sock.connect(unix)
-        else:
-            there = (address or parts.hostname or "", port or parts.port or (443 if secure else 80))
-            sock = stack.enter_context(socket.create_connection(there, timeout))
+    try:
         if secure:
-            context = ssl.create_default_context()
-            if not verify:
-                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            sock = stack.enter_context(context.wrap_socket(sock, server_hostname=parts.hostname))
-        return ask(Connection(parts.netloc.rpartition("@")[2], sock), parts, end)
+            wire.start_tls(_wire.tls_context(verify, ca_path), parts.hostname or "")
+    except BaseException:
+        wire.close()
+        raise
+    return wire
 
 
-def ask(connection: Connection, parts: urllib.parse.SplitResult, end: float) -> Answer:
+def send(wire: _wire.Wire, url: str, headers: t.Optional[dict[str, str]] = None) -> http.client.HTTPResponse:
+    """Send the request and read the answer's head."""
+    parts = urllib.parse.urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    sock = connection.sock
-    # HTTPConnection writes the header Host itself, from the name that it was given.
-    connection.request("GET", path, headers={"Connection": "close", "User-Agent": "asgi.production"})
-    answer = connection.getresponse()
-    body = b""
-    while len(body) < LARGEST and not answer.isclosed():  # a whole answer has closed its socket
-        left = end - time.monotonic()
-        if left <= 0:  # each part in time does not make the whole in time
-            raise TimeoutError("the answer does not end in time")
-        sock.settimeout(left)
-        part = answer.read1(LARGEST - len(body))
-        if not part:
+    connection = Connection(parts.netloc.rpartition("@")[2], wire)
+    try:
+        # HTTPConnection writes the header Host itself, from the name that it was given.
+        connection.request(
+            "GET", path, headers={"Connection": "close", "User-Agent": "asgi.production", **(headers or {})}
+        )
+    except UnicodeError as error:  # a path that is no ASCII
+        raise http.client.InvalidURL(str(error)) from error
+    return connection.getresponse()
+
+
+def lowered(answer: http.client.HTTPResponse) -> dict[str, str]:
+    return {key.lower(): value for key, value in answer.getheaders()}
+
+
+def follow(redirects: int, url: str, *there: t.Any) -> Answer:
+    """GET a URL and what it redirects to, in the time of one. Another host gets neither the address nor the headers."""
+    address, port, unix, timeout, verify, ca_path, headers = there
+    end, origin = time.monotonic() + timeout, urllib.parse.urlsplit(url)
+    for hop in range(redirects + 1):
+        answer = get(url, address, port, unix, _wire.left(end), verify, ca_path, headers)
+        location = answer.headers.get("location", "")
+        if hop == redirects or not (300 < answer.status < 400 and location):
             break
-        body += part
-    return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, body)
+        url = urllib.parse.urljoin(url, location)
+        target = urllib.parse.urlsplit(url)
+        if target.scheme not in ("http", "https"):
+            raise http.client.InvalidURL(f"it redirects to {health.words(url)}")
+        if target.hostname != origin.hostname:
+            address, port, unix, headers = "", 0, "", {}
+        elif target.scheme != origin.scheme:
+            port = 0
+        if (origin.scheme, target.scheme) == ("https", "http"):
+            headers = {}
+    return answer
+
+
+def no_http(error: http.client.HTTPException) -> health.Trouble:
+    """Say what is wrong with an answer that is no HTTP."""
+    if isinstance(error, http.client.InvalidURL):
+        return health.Trouble(f"it can't be asked: {health.words(str(error))}")
+    said = health.words(str(error))
+    return health.Trouble(f"what answers there does not speak HTTP ({said or type(error).__name__})")
+
+
+def look_up(data: t.Any, path: str) -> t.Any:
+    """The value at a dotted path; None where the path leads nowhere."""
+    for key in path.split("."):
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
+def as_object(body: bytes) -> dict:
+    """The body as a JSON object; an empty one when it is something else."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

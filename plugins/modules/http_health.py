@@ -9,14 +9,14 @@ DOCUMENTATION = r"""
 module: http_health
 short_description: Ask whether a URL answers as it should
 description:
-  - Sends one GET, by the URL's own host, by another address or by a unix socket, and judges status, time and JSON of
-    the answer.
+  - Sends one GET, by the URL's own host, by another address or by a unix socket, and judges status, time, headers, text
+    and JSON of the answer.
 version_added: 1.0.0
 author: asgi.production contributors (@asgi-production)
 extends_documentation_fragment: [asgi.production.health]
 options:
   url:
-    description: The URL. No redirect is followed.
+    description: The URL.
     type: str
     required: true
   address:
@@ -35,6 +35,18 @@ options:
     description: Whether the certificate must be valid.
     type: bool
     default: true
+  ca_path:
+    description: A file or folder with the authorities to trust, instead of the system's.
+    type: path
+    default: ''
+  request_headers:
+    description: Headers to send, such as one with a token. They go to the URL's own host only.
+    type: dict
+    default: {}
+  redirects:
+    description: How many redirects to follow. A redirect that is not followed is the answer.
+    type: int
+    default: 0
   status_code:
     description: Status codes that are right.
     type: list
@@ -44,10 +56,23 @@ options:
     description: Values that the answer's JSON must have; nested keys are joined with a dot, as in C(checks.redis.ok).
     type: dict
     default: {}
-  slow_seconds:
-    description: An answer that takes longer is degraded.
+  headers_contain:
+    description: Text that a header of the answer must contain, by the header's name.
+    type: dict
+    default: {}
+  text:
+    description: Texts that the answer must contain.
+    type: list
+    elements: str
+    default: []
+  seconds_degraded:
+    description: Seconds for the answer from which it is degraded.
     type: float
     default: 5
+  seconds_failed:
+    description: Seconds for the answer from which it is failed.
+    type: float
+    default: -1
 """
 
 EXAMPLES = r"""
@@ -94,93 +119,72 @@ json:
 """
 
 import http.client
-import json
 import re
 import time
-import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.production.plugins.module_utils import _http, health
 from ansible_collections.asgi.production.plugins.module_utils.health import Check
 
 URL = re.compile(r"https?://[^/?#]")
-
-
-def look_up(data: t.Any, path: str) -> t.Any:
-    """The value at a dotted path; None where the path leads nowhere."""
-    for key in path.split("."):
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def as_object(body: bytes) -> dict:
-    """The body as a JSON object; an empty one when it is something else."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+ARGUMENTS = dict(
+    health.ARGUMENTS,
+    url={"type": "str", "required": True},
+    address={"type": "str", "default": ""},
+    port={"type": "int", "default": 0},
+    unix_socket={"type": "path", "default": ""},
+    validate_certs={"type": "bool", "default": True},
+    ca_path={"type": "path", "default": ""},
+    request_headers={"type": "dict", "default": {}, "no_log": True},
+    redirects={"type": "int", "default": 0},
+    status_code={"type": "list", "elements": "int", "default": [200]},
+    headers_contain={"type": "dict", "default": {}},
+    text={"type": "list", "elements": "str", "default": []},
+    json_equals={"type": "dict", "default": {}},
+    **health.limits(seconds=(5, -1)),
+)
 
 
 def judge(answer: _http.Answer, seconds: float, params: dict) -> list[Check]:
     """What an answer is worth."""
-    url, right = params["url"], params["status_code"]
-    good = answer.status in right
-    words = answer.body[:300].decode("utf-8", "replace").strip()
-    checks = [
-        Check(
-            "status",
-            "ok" if good else "failed",
-            answer.status,
-            "",
-            right,
-            "" if good else f"it answers {answer.status}: {words}",
-        ),
-    ]
-    slow = seconds > params["slow_seconds"]
-    message = f"{url} took {seconds:.2f} s" if slow else ""
-    checks.append(
-        Check("seconds", "degraded" if slow else "ok", round(seconds, 3), "s", params["slow_seconds"], message)
-    )
-    found = as_object(answer.body)
+    right = params["status_code"]
+    message = f"it answers {answer.status}: {health.words(answer.body)}".rstrip(": ")
+    checks = [health.expected("status", answer.status in right, answer.status, right, message)]
+    checks.append(health.measured("seconds", round(seconds, 3), params, f"its answer took {seconds:.2f} s", "s"))
+    for name, wanted in params["headers_contain"].items():
+        value = answer.headers.get(name.lower())
+        said = f"is {health.words(value)!r}, without {wanted!r}" if value is not None else "is missing"
+        good = str(wanted) in (value or "") and value is not None
+        checks.append(health.expected(f"header {name}", good, value, wanted, f"the header {name} {said}"))
+    text = answer.body.decode("utf-8", "replace") if params["text"] else ""
+    for wanted in params["text"]:
+        found = wanted in text
+        checks.append(health.expected(f"text {wanted}", found, found, True, f"its answer does not contain {wanted!r}"))
+    found = _http.as_object(answer.body)
     for path, wanted in params["json_equals"].items():
-        value = look_up(found, path)
-        same = value == wanted
-        message = "" if same else f"{path} is {value!r} instead of {wanted!r}"
-        checks.append(Check(f"json {path}", "ok" if same else "failed", value, "", wanted, message))
+        value = _http.look_up(found, path)
+        message = f"{path} is {health.words(repr(value))} instead of {wanted!r}"
+        checks.append(health.expected(f"json {path}", value == wanted, value, wanted, message))
     return checks
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=dict(
-            health.ARGUMENTS,
-            url={"type": "str", "required": True},
-            address={"type": "str", "default": ""},
-            port={"type": "int", "default": 0},
-            unix_socket={"type": "path", "default": ""},
-            validate_certs={"type": "bool", "default": True},
-            status_code={"type": "list", "elements": "int", "default": [200]},
-            json_equals={"type": "dict", "default": {}},
-            slow_seconds={"type": "float", "default": 5},
-        ),
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params, seen = module.params, {}
     if not URL.match(params["url"]):
         module.fail_json(
             msg=f"url is {params['url']!r}: give a whole one, such as https://shop.example.com/health/ready."
         )
+    there = [params[name] for name in ("address", "port", "unix_socket")]
+    trust = [params["validate_certs"], params["ca_path"], params["request_headers"]]
 
     def probe(left: float) -> list[Check]:
         start = time.monotonic()
         try:
-            answer = _http.get(
-                params["url"], params["address"], params["port"], params["unix_socket"], left, params["validate_certs"]
-            )
-        except (OSError, http.client.HTTPException) as error:
-            return [Check("answer", "failed", message=f"it can't be reached ({str(error) or type(error).__name__})")]
-        seen["json"] = as_object(answer.body)
+            answer = _http.follow(params["redirects"], params["url"], *there, left, *trust)
+        except http.client.HTTPException as error:
+            raise _http.no_http(error) from error
+        seen["json"] = _http.as_object(answer.body)
         return judge(answer, time.monotonic() - start, params)
 
     result = health.poll(probe, params)

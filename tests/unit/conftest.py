@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hypothesis import settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -31,3 +33,7 @@ def _install_loader() -> None:
 
 
 _install_loader()
+
+# The same examples in each run, and nothing kept in the checkout.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import socket
 import socketserver
 import ssl
 import subprocess
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -100,3 +103,73 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     request += ["-days", "2", "-subj", "/CN=shop.test", "-addext", "subjectAltName=DNS:shop.test"]
     subprocess.run([*request, "-keyout", path.with_suffix(".key"), "-out", path], check=True, capture_output=True)
     return path
+
+
+@pytest.fixture
+def talk() -> t.Iterator[t.Callable[..., int]]:
+    """Return a function that lets a server say something to each client; it returns the port."""
+    servers = []
+
+    def start(say: t.Callable[[socket.socket], None], unix: str = "") -> int:
+        class Speaker(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(OSError, AssertionError):
+                    say(self.request)
+
+        server = UnixServer(unix, Speaker) if unix else TcpServer(("127.0.0.1", 0), Speaker)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return 0 if unix else server.server_address[1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def _drip(client: socket.socket) -> None:
+    for byte in b"+-:$*R1 V" * 100:
+        client.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def _flood(client: socket.socket) -> None:
+    while True:
+        client.sendall(bytes(range(256)) * 256)
+
+
+# What a server may do that is not the one that it should be, or is ill.
+HOSTILE: dict[str, t.Callable[[socket.socket], object]] = {
+    "silence": lambda client: time.sleep(1),
+    "goes at once": lambda client: None,
+    "half an answer": lambda client: client.sendall(b"R\0\0"),
+    "half-closed": lambda client: (client.shutdown(socket.SHUT_WR), time.sleep(1)),
+    "slow drip": _drip,
+    "garbage without end": _flood,
+    "no end of a line": lambda client: client.sendall(b"a" * 2**20),
+    "another protocol": lambda client: client.sendall(b"220 m\xc3\xa4il.test ESMTP\r\n" * 3),
+    "letters of escape": lambda client: client.sendall(b"-\x1b]0;owned\x07\r\n"),
+    "numbers that are none": lambda client: client.sendall(b"$99999999999\r\n*-7\r\n:x\r\n"),
+}
+
+
+@pytest.fixture(params=list(HOSTILE))
+def hostile(request: pytest.FixtureRequest, talk: t.Callable[..., int]) -> int:
+    """The port of a server that does not behave."""
+    return talk(HOSTILE[request.param])
+
+
+@pytest.fixture
+def endures(run_module: t.Callable[..., dict], hostile: int) -> t.Callable[[t.Any, dict], str]:
+    """Return a function that sees that a module says why in time, whatever the server does."""
+
+    def ask(module: t.Any, arguments: dict) -> str:
+        began = time.monotonic()
+        said = run_module(module, {"port": hostile, "timeout": 0.6, "password": "canary-1", **arguments})
+        assert time.monotonic() - began < 1.6
+        assert (said["failed"], said["status"], said["checks"][0]["name"]) == (True, "failed", "answer")
+        assert said["msg"].isprintable()
+        assert "canary" not in str(said)
+        return said["msg"]
+
+    return ask
