@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import subprocess
 import time
 import typing as t
 
@@ -136,6 +138,19 @@ def reason(error: OSError, timeout: float) -> str:
             detail = words(getattr(error, "reason", None) or "") if kind is ssl.SSLError else ""
             return f"{sentence} ({detail})" if detail else sentence
     return f"it can't be reached ({words(str(error)) or type(error).__name__})"
+
+
+def command(argv: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run a program, in English and not for longer than that. Its exit code is the caller's business."""
+    env = {**os.environ, "LC_ALL": "C", "LANGUAGE": "C"}
+    try:
+        return subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", check=False, timeout=max(0.1, seconds), env=env
+        )
+    except FileNotFoundError as error:
+        raise Trouble(f"this host has no {argv[0]}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Trouble(f"{argv[0]} does not end within {max(0.1, seconds):.1f} s") from error
 
 
 def poll(

@@ -285,7 +285,7 @@ def test_a_state_is_judged_in_words(changes: dict, words: t.Optional[str]):
 
 
 def test_it_endures(endures):
-    endures(postgres_health, {})
+    endures(postgres_health, {"password": "canary-1"})
 
 
 @given(st.binary(max_size=200))
