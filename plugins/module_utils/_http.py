@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 import typing as t
 import urllib.parse
@@ -14,6 +15,8 @@ import urllib.parse
 from ansible_collections.asgi.production.plugins.module_utils import _wire, health
 
 LARGEST = 2**20
+URL = re.compile(r"https?://[^/?#]")
+EXAMPLE = "https://shop.example.com/health/ready"
 
 
 class Answer(t.NamedTuple):
@@ -28,6 +31,11 @@ class Connection(http.client.HTTPConnection):
     def __init__(self, host: str, wire: _wire.Wire) -> None:
         super().__init__(host)
         self.sock = wire  # type: ignore[assignment]
+
+    def close(self) -> None:
+        """Let go of the wire, which its owner closes: an answer that ends with the connection is still to be read."""
+        self.sock = None
+        super().close()
 
 
 def get(
@@ -143,3 +151,26 @@ def as_object(body: bytes) -> dict:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def judge(answer: Answer, seconds: float, params: dict) -> list[health.Check]:
+    """What an answer is worth."""
+    right = params["status_code"]
+    message = f"it answers {answer.status}: {health.words(answer.body)}".rstrip(": ")
+    checks = [health.expected("status", answer.status in right, answer.status, right, message)]
+    checks.append(health.measured("seconds", round(seconds, 3), params, f"its answer took {seconds:.2f} s", "s"))
+    for name, wanted in params["headers_contain"].items():
+        value = answer.headers.get(name.lower())
+        said = f"is {health.words(value)!r}, without {wanted!r}" if value is not None else "is missing"
+        good = str(wanted) in (value or "") and value is not None
+        checks.append(health.expected(f"header {name}", good, value, wanted, f"the header {name} {said}"))
+    text = answer.body.decode("utf-8", "replace") if params["text"] else ""
+    for wanted in params["text"]:
+        found = wanted in text
+        checks.append(health.expected(f"text {wanted}", found, found, True, f"its answer does not contain {wanted!r}"))
+    found = as_object(answer.body)
+    for path, wanted in params["json_equals"].items():
+        value = look_up(found, path)
+        message = f"{path} is {health.words(repr(value))} instead of {wanted!r}"
+        checks.append(health.expected(f"json {path}", value == wanted, value, wanted, message))
+    return checks

@@ -119,14 +119,12 @@ json:
 """
 
 import http.client
-import re
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.production.plugins.module_utils import _http, health
 from ansible_collections.asgi.production.plugins.module_utils.health import Check
 
-URL = re.compile(r"https?://[^/?#]")
 ARGUMENTS = dict(
     health.ARGUMENTS,
     url={"type": "str", "required": True},
@@ -145,36 +143,11 @@ ARGUMENTS = dict(
 )
 
 
-def judge(answer: _http.Answer, seconds: float, params: dict) -> list[Check]:
-    """What an answer is worth."""
-    right = params["status_code"]
-    message = f"it answers {answer.status}: {health.words(answer.body)}".rstrip(": ")
-    checks = [health.expected("status", answer.status in right, answer.status, right, message)]
-    checks.append(health.measured("seconds", round(seconds, 3), params, f"its answer took {seconds:.2f} s", "s"))
-    for name, wanted in params["headers_contain"].items():
-        value = answer.headers.get(name.lower())
-        said = f"is {health.words(value)!r}, without {wanted!r}" if value is not None else "is missing"
-        good = str(wanted) in (value or "") and value is not None
-        checks.append(health.expected(f"header {name}", good, value, wanted, f"the header {name} {said}"))
-    text = answer.body.decode("utf-8", "replace") if params["text"] else ""
-    for wanted in params["text"]:
-        found = wanted in text
-        checks.append(health.expected(f"text {wanted}", found, found, True, f"its answer does not contain {wanted!r}"))
-    found = _http.as_object(answer.body)
-    for path, wanted in params["json_equals"].items():
-        value = _http.look_up(found, path)
-        message = f"{path} is {health.words(repr(value))} instead of {wanted!r}"
-        checks.append(health.expected(f"json {path}", value == wanted, value, wanted, message))
-    return checks
-
-
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params, seen = module.params, {}
-    if not URL.match(params["url"]):
-        module.fail_json(
-            msg=f"url is {params['url']!r}: give a whole one, such as https://shop.example.com/health/ready."
-        )
+    if not _http.URL.match(params["url"]):
+        module.fail_json(msg=f"url is {params['url']!r}: give a whole one, such as {_http.EXAMPLE}.")
     there = [params[name] for name in ("address", "port", "unix_socket")]
     trust = [params["validate_certs"], params["ca_path"], params["request_headers"]]
 
@@ -182,10 +155,12 @@ def main() -> None:
         start = time.monotonic()
         try:
             answer = _http.follow(params["redirects"], params["url"], *there, left, *trust)
+        except OSError:  # one kind of which is an HTTPException as well
+            raise
         except http.client.HTTPException as error:
             raise _http.no_http(error) from error
         seen["json"] = _http.as_object(answer.body)
-        return judge(answer, time.monotonic() - start, params)
+        return _http.judge(answer, time.monotonic() - start, params)
 
     result = health.poll(probe, params)
     health.finish(module, params["url"], dict(result, **({"json": seen["json"]} if seen.get("json") else {})))

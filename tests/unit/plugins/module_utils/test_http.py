@@ -117,6 +117,16 @@ def test_headers_that_trickle_in_do_not_outlast_the_timeout(serve):
     assert time.monotonic() - start < 1
 
 
+def test_an_answer_that_ends_with_the_connection_is_read_to_its_end(talk):
+    def say(client: socket.socket) -> None:
+        client.recv(1000)
+        client.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\none ")
+        time.sleep(0.1)
+        client.sendall(b"two")
+
+    assert _http.get(f"http://127.0.0.1:{talk(say)}/").body == b"one two"
+
+
 def test_of_a_huge_answer_the_first_mebibyte_is_read(serve):
     server = serve(lambda handler: handler.reply(200, b"x" * (_http.LARGEST + 5000)))
     assert len(_http.get(f"http://127.0.0.1:{server.port}/").body) == _http.LARGEST

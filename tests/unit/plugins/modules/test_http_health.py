@@ -63,7 +63,7 @@ def test_it_asks_again(serve, run_module):
 
 def test_a_slow_answer_is_degraded():
     params = {name: option.get("default") for name, option in http_health.ARGUMENTS.items()}
-    checks = http_health.judge(_http.Answer(200, {}, b""), 6, params)
+    checks = _http.judge(_http.Answer(200, {}, b""), 6, params)
     assert [(check.status, check.message) for check in checks] == [("ok", ""), ("degraded", "its answer took 6.00 s")]
 
 
