@@ -19,7 +19,8 @@ DO ?= test
 # Cheapest first.
 STAGES := 'lint' 'sanity' 'unit' 'package' 'host' 'release' \
 	'molecule SCENARIO=default SUITE=bookworm' \
-	'molecule SCENARIO=default SUITE=trixie'
+	'molecule SCENARIO=default SUITE=trixie' \
+	'molecule SCENARIO=servers SUITE=bookworm'
 
 .PHONY: help
 help: ## List the targets

@@ -10,6 +10,7 @@ import typing as t
 import urllib.parse
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 PARTS = ("web", "app", "postgres", "redis", "memcached")
 
@@ -87,12 +88,16 @@ def connection_url(host: str, scheme: str, user: str, password: str, port: int, 
 
 
 def app_connections(found: dict, hostvars: t.Mapping, per_worker: int) -> int:
-    """Database connections when every app host runs two releases for the time of a deploy."""
+    """Database connections when every app host runs two releases for the time of a deploy, or three with a warm one."""
     total = 0
     for name in found["app"]["hosts"]:
         own = hostvars[name]
         cores = ((own.get("ansible_facts") or {}).get("asgi") or {}).get("cores", 2)
-        total += int(own.get("app_workers") or max(2, int(cores))) * per_worker * 2
+        total += (
+            int(own.get("app_workers") or max(2, int(cores)))
+            * per_worker
+            * (3 if boolean(own.get("app_keep_warm", False)) else 2)
+        )
     return total
 
 

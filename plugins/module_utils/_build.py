@@ -175,10 +175,10 @@ class Builder:
         self.home = f"{root}/srv/{self.app}"
         self.cache = f"{root}/var/cache/asgi-production/{self.app}"
         self.marker = f"{self.home}/.activating"
-        self.plain = variables(settings["environment"])
-        self.secrets = variables(settings["secrets"])
-        self.migration = variables(settings["migrate_environment"])
-        self.building = variables(settings["build_environment"])
+        self.plain = variables(settings.get("environment", ""))
+        self.secrets = variables(settings.get("secrets", ""))
+        self.migration = variables(settings.get("migrate_environment", ""))
+        self.building = variables(settings.get("build_environment", ""))
         self.held: tuple[int, ...] = ()
 
     def run(self, argv: list[str], **options: t.Any) -> Done:

@@ -22,6 +22,7 @@ from ansible_collections.asgi.production.plugins.module_utils._build import (
     ReleaseError,
     environment_file,
     last,
+    read,
     replace_link,
     unlink,
     write,
@@ -33,24 +34,67 @@ SETTLED = 2.5
 WORDS = 40
 
 
+def now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 class Releases(Builder):
     """The releases of an app, from the lock to the last request of the release before."""
 
     def perform(self, step: str, release: str, check_mode: bool = False) -> dict:
         """Do a step, one at a time on this host."""
+        if check_mode and step in ("migrate", "activate"):
+            return {"changed": True, "release": release}
+        if not os.path.isdir(f"{self.home}/releases") and (step == "rollback" or not check_mode):
+            raise ReleaseError(f"{self.app} is not set up on this host: run the playbook asgi.production.site first.")
         if check_mode:
-            return self.build(True) if step == "build" else {"changed": True, "release": release}
-        with self.lock():
-            if step == "build":
-                return self.build()
-            if not os.path.exists(f"{self.folder(release)}/.complete"):
-                raise ReleaseError(
-                    f"Release {release!r} is not on this host: another deploy has replaced it. Run again."
-                )
-            return self.migrate(release) if step == "migrate" else self.activate(release)
+            return self.build(True) if step == "build" else self.rollback(release, True)
+        with self.lock(step):
+            began = time.monotonic()
+            try:
+                report = self.step(step, release)
+            except (ReleaseError, OSError) as error:
+                self.audit(step, release, began, f"failed: {str(error).splitlines()[0]}")
+                raise
+            if step in ("activate", "rollback") and report["changed"]:
+                self.audit(step, report["release"], began, f"serves, in place of {report['before'] or 'none'}")
+            return report
+
+    def step(self, step: str, release: str) -> dict:
+        if step == "build":
+            return self.build()
+        if step == "rollback":
+            return self.rollback(release)
+        if not os.path.exists(f"{self.folder(release)}/.complete"):
+            raise ReleaseError(f"Release {release!r} is not on this host: another deploy has replaced it. Run again.")
+        return self.migrate(release) if step == "migrate" else self.activate(release)
+
+    def who(self) -> str:
+        return self.settings["by"] or getpass.getuser()
+
+    def audit(self, step: str, release: str, began: float, outcome: str) -> None:
+        """A line for each deploy and rollback, and for what failed on the way, in a file and in the journal."""
+        about = self.about(release)
+        line = {
+            "time": now(),
+            "by": self.who(),
+            "step": step,
+            "release": release,
+            "version": about.get("version", self.settings["version"]),
+            "revision": about.get("revision", self.settings["revision"]),
+            "seconds": round(time.monotonic() - began, 1),
+            "outcome": outcome,
+        }
+        with contextlib.suppress(OSError):  # a full disk must not hide why a deploy failed
+            handle = os.open(f"{self.home}/audit.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(json.dumps(line) + "\n")
+        what = f"{step} of {release}" if release else step
+        text = f"{what} ({line['version'] or line['revision'][:12] or 'default branch'}) by {line['by']}: {outcome}"
+        self.run(["logger", "--tag", f"{self.app}-deploy", "--", text])
 
     @contextlib.contextmanager
-    def lock(self) -> t.Iterator[None]:
+    def lock(self, step: str) -> t.Iterator[None]:
         """Programs inherit the lock: when this run is killed, the next one waits for what it has left running."""
         seconds = self.settings["lock_timeout"]
         until = time.monotonic() + seconds
@@ -61,13 +105,24 @@ class Releases(Builder):
                     break
                 except BlockingIOError:
                     if time.monotonic() > until:
-                        raise ReleaseError(
-                            f"Another deploy of {self.app} has been running on this host for {seconds} seconds: wait "
-                            f"for it and run again. 'fuser {self.home}/.lock' names its processes."
-                        ) from None
+                        raise ReleaseError(f"{self.holder()} 'fuser {self.home}/.lock' names its processes.") from None
                 time.sleep(0.2)
             self.held = (stream.fileno(),)
+            stream.truncate()
+            json.dump({"by": self.who(), "step": step, "since": time.time(), "pid": os.getpid()}, stream)
+            stream.flush()
             yield
+
+    def holder(self) -> str:
+        """Whom this run has waited for in vain. The lock itself ends with the last process that holds it."""
+        owner = json.loads(read(f"{self.home}/.lock") or "{}")
+        who, step = owner.get("by", "somebody"), owner.get("step", "deploy")
+        age = f"{max(0, time.time() - owner.get('since', time.time())):.0f} seconds"
+        if os.path.exists(f"/proc/{owner.get('pid', 'self')}"):
+            what = f"{who} has been busy with the step {step} of a deploy for {age}"
+            return f"{self.app} is locked on this host: {what}; wait for it and run again."
+        what = f"the step {step} of a deploy by {who} was killed, and what it started {age} ago still runs"
+        return f"{self.app} is locked on this host: {what}; wait for it or end it, and run again."
 
     # -- step 2: migrate
 
@@ -130,7 +185,30 @@ class Releases(Builder):
 
     # -- step 3: start, gate, flip, check, drain
 
-    def activate(self, release: str) -> dict:
+    def rollback(self, release: str, check_mode: bool = False) -> dict:
+        """Let a kept release serve again: the one that is named, or the one before the one that serves."""
+        current = self.current()
+        if not current:
+            raise ReleaseError(f"No release of {self.app} serves on this host: there is nothing to go back from.")
+        wanted = release or self.previous(current)
+        kept = [name for name in self.complete() if name != current]
+        if wanted not in (current, *kept):
+            what = f"app_release is {release!r}" if release else f"The release before {current} is {wanted or 'none'}"
+            raise ReleaseError(
+                f"{what}, which is not kept on this host: name one of {', '.join(kept)} as app_release."
+                if kept
+                else f"{what}, and no other release is kept on this host: deploy the version that you want."
+            )
+        if wanted == current or check_mode:
+            return {"changed": wanted != current, "release": wanted, "before": current, "removed": []}
+        return self.activate(wanted, "rollback")
+
+    def previous(self, release: str) -> str:
+        """What served before a release was deployed. To go back twice leads further back, not to and fro."""
+        lines = [line for line in self.history() if line["id"] == release and line.get("action") != "rollback"]
+        return lines[-1]["before"] if lines else ""
+
+    def activate(self, release: str, action: str = "deploy") -> dict:
         """Let a release serve. Until the flip it gets no request; after the flip a failure flips back."""
         before = current = self.current()
         left = self.unfinished()
@@ -138,19 +216,21 @@ class Releases(Builder):
             if current == release:
                 before = left["before"]
             else:
-                self.record(current, left["before"])
-        write(self.marker, json.dumps({"release": release, "before": before}), 0o600)
+                self.record(current, left["before"], left.get("action", action))
+        write(self.marker, json.dumps({"release": release, "before": before, "action": action}), 0o600)
         self.run(["systemctl", "stop", self.draining(release)])  # it was replaced a moment ago, and comes back
         self.sweep({release, current, before})
+        if release in self.running("active") and release != current and not self.ready(release):
+            self.stop(release)  # it was kept warm, and is not well
         if release not in self.running("active"):
             self.start(release)
         self.flip(release)
         trouble = self.edge(first=before in ("", release))
         if trouble:
             self.take_back(release, before, trouble)
-        if before not in ("", release):
+        if before not in ("", release) and (action == "rollback" or not self.settings["keep_warm"]):
             self.drain(before)
-        self.record(release, before)
+        self.record(release, before, action)
         removed = self.prune(release, before)
         unlink(self.marker)
         return {"changed": True, "release": release, "before": before, "removed": removed}
@@ -180,6 +260,12 @@ class Releases(Builder):
         unlink(self.marker)
         why = reasons[-1] if reasons else "it could not be started"
         raise ReleaseError(f"Release {release} did not become ready: {why}. {self.kept(release)}. It said:\n{words}")
+
+    def ready(self, release: str) -> bool:
+        """Ask a release that runs what its unit asked when it started."""
+        pid = self.run(["systemctl", "show", "--property=MainPID", "--value", self.unit(release)]).said
+        gate = ["/bin/sh", f"{self.folder(release)}/gate", release]
+        return not self.run(["/usr/bin/env", "-i", "PATH=/usr/bin:/bin", f"MAINPID={pid}", *gate], timeout=10).code
 
     def stop(self, release: str) -> None:
         self.run(["systemctl", "stop", self.unit(release)])
@@ -245,14 +331,13 @@ class Releases(Builder):
                 return
         self.stop(release)
 
-    def record(self, release: str, before: str) -> None:
+    def record(self, release: str, before: str, action: str) -> None:
         """Write the history, once for each change of what serves."""
         history = self.history()
         if history and history[-1]["id"] == release:
             return
-        line = dict(self.about(release), before=before, by=self.settings["by"] or getpass.getuser())
+        line = dict(self.about(release), before=before, by=self.who(), action=action, activated=now())
         line.pop("fingerprint", None)
-        line["activated"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         text = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in [*history, line])
         write(f"{self.home}/history.jsonl", text, 0o644)
 
@@ -264,3 +349,25 @@ class Releases(Builder):
             unlink(f"{self.folder(name)}/.complete")  # half a folder is none
             shutil.rmtree(self.folder(name))
         return old
+
+    # -- what is there
+
+    def table(self) -> list[dict]:
+        """Each release on this host, the newest first."""
+        listing = ["systemctl", "list-units", "--plain", "--no-legend", "--full", f"{self.app}-drain-*.service"]
+        draining = re.findall(rf"^{self.app}-drain-(\S+)\.service", self.run(listing).said, re.MULTILINE)
+        current, complete, running = self.current(), self.complete(), self.running("active", "reloading")
+        served = {line["id"]: line for line in self.history()}
+        folders = os.listdir(f"{self.home}/releases") if os.path.isdir(f"{self.home}/releases") else []
+        found = []
+        for release in sorted(folders, reverse=True):
+            if release == current:
+                state = "serves" if release in running else "down"
+            elif release in running:
+                state = "drains" if release in draining else "warm"
+            else:
+                state = "kept" if release in complete else "failed"
+            about = {**self.about(release), **served.get(release, {})}
+            keys = ("version", "revision", "by", "activated")
+            found.append({"id": release, "state": state, **{key: about.get(key, "") for key in keys}})
+        return found

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: app_release
-short_description: Build, migrate and activate releases of an app on its host
+short_description: Build, migrate, activate and roll back releases of an app on its host
 description:
   - The steps of a deploy. C(build) makes a release folder and its virtual environment, C(migrate) runs the migration
     command from it, C(activate) starts it, asks whether it is ready, points C(/srv/<app>/current) to it, checks it
-    through nginx, and hands the release before to a unit that waits for its last request.
+    through nginx, and hands the release before to a unit that waits for its last request. C(rollback) does the same as
+    C(activate) with a release that is kept on the host.
   - A release is made anew only when its fingerprint differs, which is the source's revision together with the app's
     environment, its unit and the options of the build. So a change of settings is a deploy as well, and loses no
     request either.
@@ -38,13 +39,15 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [build, migrate, activate]
+    choices: [build, migrate, activate, rollback]
   name:
     description: The app. Users, units and folders are named for it.
     type: str
     required: true
   release:
-    description: The release to migrate or activate, as C(build) returned it.
+    description:
+      - The release to migrate or activate, as C(build) returned it; or the one to go back to.
+      - For C(rollback) the default is the one that served before the current one was deployed.
     type: str
     default: ''
   source:
@@ -52,8 +55,9 @@ options:
       - The URL of a git repository, or the absolute path of a folder on the controller.
       - Credentials in a URL are used, but neither shown nor kept on the host. Submodules are not fetched.
       - From a work tree of git only what git would track is taken, from another folder all but the usual litter.
+      - Needed for the step C(build).
     type: str
-    required: true
+    default: ''
   credentials:
     description: Set by the action plugin. Name and password that stood in O(source).
     type: str
@@ -90,9 +94,9 @@ options:
     type: path
     default: /usr/bin/python3
   uv_version:
-    description: The version of uv that builds.
+    description: The version of uv that builds. Needed for the step C(build).
     type: str
-    required: true
+    default: ''
   scripts:
     description:
       - Shell scripts of the release by name. The app's unit runs C(start) as the app, and C(gate), as root, until it
@@ -144,6 +148,12 @@ options:
     description: Complete releases to keep.
     type: int
     default: 3
+  keep_warm:
+    description:
+      - Let the release before run on after a deploy, for a rollback without a start. It goes when the next one comes.
+      - A rollback stops what it leaves in any case.
+    type: bool
+    default: false
   by:
     description: Who deploys, for the history. The default is the user on the host.
     type: str
@@ -181,9 +191,12 @@ EXAMPLES = r"""
     step: activate
     name: shop
     release: "{{ built.release }}"
-    source: https://git.example.com/shop.git
-    uv_version: 0.13.9
   when: built.due
+
+- name: Go back to the release before
+  asgi.production.app_release:
+    step: rollback
+    name: shop
 """
 
 RETURN = r"""
@@ -206,11 +219,11 @@ revision:
   type: str
 before:
   description: The release that served before; empty the first time.
-  returned: step is activate
+  returned: step is activate or rollback
   type: str
 removed:
   description: Old releases that were removed.
-  returned: step is activate
+  returned: step is activate or rollback
   type: list
   elements: str
 module_runs:
@@ -225,10 +238,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.asgi.production.plugins.module_utils._release import ReleaseError, Releases
 
 ARGUMENTS = {
-    "step": {"type": "str", "required": True, "choices": ["build", "migrate", "activate"]},
+    "step": {"type": "str", "required": True, "choices": ["build", "migrate", "activate", "rollback"]},
     "name": {"type": "str", "required": True},
     "release": {"type": "str", "default": ""},
-    "source": {"type": "str", "required": True},
+    "source": {"type": "str", "default": ""},
     "credentials": {"type": "str", "default": "", "no_log": True},
     "version": {"type": "str", "default": ""},
     "subfolder": {"type": "str", "default": ""},
@@ -236,7 +249,7 @@ ARGUMENTS = {
     "requirements": {"type": "str", "default": ""},
     "server_requirements": {"type": "list", "elements": "str", "default": []},
     "python": {"type": "path", "default": "/usr/bin/python3"},
-    "uv_version": {"type": "str", "required": True},
+    "uv_version": {"type": "str", "default": ""},
     "scripts": {"type": "dict", "default": {}},
     "environment": {"type": "str", "default": "", "no_log": True},
     "secrets": {"type": "str", "default": "", "no_log": True},
@@ -249,6 +262,7 @@ ARGUMENTS = {
     "check_urls": {"type": "list", "elements": "str", "default": []},
     "check_port": {"type": "int", "default": 0},
     "keep": {"type": "int", "default": 3},
+    "keep_warm": {"type": "bool", "default": False},
     "by": {"type": "str", "default": ""},
     "lock_timeout": {"type": "int", "default": 300},
     "revision": {"type": "str", "default": ""},
@@ -258,7 +272,8 @@ ARGUMENTS = {
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    needed = [("step", "build", ["source", "uv_version"])]
+    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=needed, supports_check_mode=True)
     params = module.params
     try:
         report = Releases(params).perform(params["step"], params["release"], module.check_mode)

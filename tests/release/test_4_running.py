@@ -91,7 +91,7 @@ def test_old_releases_go_but_for_those_to_keep(machine, good, source):
     assert {*machine.shell("ls /srv/tiny/releases").splitlines()} == {*kept}
     lines = machine.history()[-2:]
     assert [line["id"] for line in lines] == kept and [line["before"] for line in lines] == [good.release, kept[0]]
-    assert {"activated", "before", "built", "by", "id", "revision", "source", "version"} == {*lines[1]}
+    assert {"action", "activated", "before", "built", "by", "id", "revision", "source", "version"} == {*lines[1]}
 
 
 def test_an_app_without_nginx_on_its_host(machine, good):

@@ -79,6 +79,8 @@ def test_connections_count_two_releases_and_the_cores_or_workers_of_each_host():
     found = module.topology({**SPLIT, "web": ["a", "b"], "app": ["a", "b"]}, ADDRESSES, "a")
     variables = {"a": {"app_workers": 3}, "b": {"ansible_facts": {"asgi": {"cores": 8}}}}
     assert module.app_connections(found, variables, 10) == 3 * 10 * 2 + 8 * 10 * 2
+    variables["a"]["app_keep_warm"] = "yes"
+    assert module.app_connections(found, variables, 10) == 3 * 10 * 3 + 8 * 10 * 2
 
 
 def test_every_filter_is_registered():

@@ -92,6 +92,10 @@ class Host:
 
     def systemctl(self, argv: list[str], _options: dict) -> Done:
         verb, unit = argv[1], argv[-1]
+        if verb == "list-units" and "-drain-" in unit:
+            return Done(0, "\n".join(f"{name} loaded active running x" for name in sorted(self.others)))
+        if verb == "show":
+            return Done(0, "4711")
         if verb == "list-units":
             lines = [f"shop@{release}.service loaded {state} x The shop" for release, state in self.units.items()]
             return Done(0, "\n".join(lines))

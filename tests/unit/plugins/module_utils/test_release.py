@@ -186,9 +186,19 @@ def test_a_deploy_that_waits_too_long_says_for_what(host):
         fcntl.flock(stream, fcntl.LOCK_EX)
         sentence = refused(host.releases(lock_timeout=5).perform, "build", "")
     assert sentence == (
-        "Another deploy of shop has been running on this host for 5 seconds: wait for it and run again. "
-        f"'fuser {host.home}/.lock' names its processes."
+        "shop is locked on this host: ann has been busy with the step activate of a deploy for 6 seconds; wait for it "
+        f"and run again. 'fuser {host.home}/.lock' names its processes."
     )
+
+
+def test_a_run_that_was_killed_is_told_from_one_that_is_alive(host):
+    host.deploy()
+    owner = json.loads((host.home / ".lock").read_text())
+    (host.home / ".lock").write_text(json.dumps({**owner, "pid": 2**30}))
+    with open(host.home / ".lock") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        sentence = refused(host.releases(lock_timeout=5).perform, "build", "")
+    assert "the step activate of a deploy by ann was killed, and what it started 6 seconds ago still runs" in sentence
 
 
 def test_programs_inherit_the_lock(host):
@@ -496,3 +506,164 @@ def test_a_taking_back_that_is_killed_anywhere_is_finished_by_a_good_release(hos
             assert (picture["serves"], picture["runs"]) == ("3333", {"3333": "active"}), at
             nginx.answers, steps = [500], at
     assert steps > 40
+
+
+# -- going back
+
+
+def test_a_rollback_lets_the_release_before_serve(host):
+    first, second = host.deploy(), host.deploy("2222")
+    report = host.releases(source="", uv_version="").perform("rollback", "")
+    assert report == {"changed": True, "release": first, "before": second, "removed": []}
+    assert (host.serves(), host.history()) == (first, [first, second, first])
+    assert host.history("action") == ["deploy", "deploy", "rollback"]
+    assert f"shop-drain-{second}.service" in host.others
+
+
+def test_to_go_back_twice_leads_further_back(host):
+    first, _second, _third = host.deploy(), host.deploy("2222"), host.deploy("3333")
+    host.drained()
+    for _step in range(2):
+        host.releases().perform("rollback", "")
+    assert host.serves() == first
+    assert "The release before" in refused(host.releases().perform, "rollback", "")
+
+
+def test_a_rollback_to_a_release_that_is_named(host):
+    first, _second, third = host.deploy(), host.deploy("2222"), host.deploy("3333")
+    assert host.releases().perform("rollback", first, check_mode=True)["changed"]
+    assert host.serves() == third
+    assert host.releases().perform("rollback", first)["before"] == third
+    assert host.releases().perform("rollback", first) == {
+        "changed": False,
+        "release": first,
+        "before": first,
+        "removed": [],
+    }
+
+
+def test_what_a_rollback_can_not_go_back_to(host):
+    assert refused(host.releases().perform, "rollback", "") == (
+        "No release of shop serves on this host: there is nothing to go back from."
+    )
+    first = host.deploy()
+    assert refused(host.releases().perform, "rollback", "") == (
+        f"The release before {first} is none, and no other release is kept on this host: "
+        "deploy the version that you want."
+    )
+    host.deploy("2222")
+    assert refused(host.releases().perform, "rollback", "old") == (
+        f"app_release is 'old', which is not kept on this host: name one of {first} as app_release."
+    )
+
+
+def test_a_rollback_that_does_not_become_ready_changes_nothing(host):
+    first, second = host.deploy(), host.deploy("2222")
+    host.drained()
+    host.refused.add(first)
+    assert "did not become ready" in refused(host.releases().perform, "rollback", "")
+    assert (host.serves(), host.complete()) == (second, {first, second})
+
+
+def test_a_host_without_the_role_is_told_what_to_run(host):
+    (host.home / "releases").rmdir()
+    assert refused(host.releases().perform, "build", "") == (
+        "shop is not set up on this host: run the playbook asgi.production.site first."
+    )
+
+
+# -- a warm release
+
+
+def test_the_release_before_stays_warm(host):
+    first = host.deploy(keep_warm=True)
+    second = host.deploy("2222", keep_warm=True)
+    assert host.units == {first: "active", second: "active"} and not host.others
+    third = host.deploy("3333", keep_warm=True)
+    assert host.others == {f"shop-drain-{first}.service"}
+    host.drained()
+    assert host.units == {second: "active", third: "active"}
+
+
+def test_a_rollback_to_a_warm_release_starts_nothing_and_asks_whether_it_is_ready(host):
+    first, second = host.deploy(), host.deploy("2222", keep_warm=True)
+    host.asked.clear()
+    host.releases(keep_warm=True).perform("rollback", "")
+    assert host.serves() == first
+    assert not [line for line in host.asked if line.startswith("systemctl start")]
+    assert [line for line in host.asked if line.endswith(f"/gate {first}")]
+    assert host.others == {f"shop-drain-{second}.service"}  # it was left for a reason
+
+
+def test_a_warm_release_that_is_not_well_is_started_again(host):
+    first = host.deploy()
+    host.deploy("2222", keep_warm=True)
+    host.answers["/gate "] = Done(1, "not ready")
+    host.asked.clear()
+    host.releases().perform("rollback", "")
+    verbs = [line.split()[1] for line in host.asked if line.endswith(f"shop@{first}.service")]
+    assert verbs == ["show", "stop", "reset-failed", "start"]
+
+
+# -- who did what
+
+
+def audit(host) -> list[dict]:
+    return [json.loads(line) for line in (host.home / "audit.jsonl").read_text().splitlines()]
+
+
+def test_each_deploy_and_rollback_is_told_in_a_file_and_in_the_journal(host):
+    first, second = host.deploy(version="v1"), host.deploy("2222", version="v2")
+    host.releases(by="bob").perform("rollback", "")
+    told = [(line["step"], line["by"], line["release"], line["version"], line["outcome"]) for line in audit(host)]
+    assert told == [
+        ("activate", "ann", first, "v1", "serves, in place of none"),
+        ("activate", "ann", second, "v2", f"serves, in place of {first}"),
+        ("rollback", "bob", first, "v1", f"serves, in place of {second}"),
+    ]
+    logged = [line for line in host.asked if line.startswith("logger")]
+    assert logged[-1] == (f"logger --tag shop-deploy -- rollback of {first} (v1) by bob: serves, in place of {second}")
+
+
+def test_a_deploy_that_failed_is_told_with_its_reason(host):
+    host.deploy()
+    host.refused.add("*")
+    refused(host.deploy, "2222")
+    assert audit(host)[-1]["outcome"].startswith("failed: Release ")
+    assert "did not become ready" in audit(host)[-1]["outcome"]
+
+
+def test_what_changed_nothing_is_not_told(host):
+    first = host.deploy()
+    host.deploy()
+    host.releases().perform("rollback", first)
+    assert len(audit(host)) == 1
+
+
+# -- what is there
+
+
+def test_the_table_of_releases(host):
+    names = [host.deploy(f"{number}{number}", version=f"v{number}") for number in range(1, 5)]
+    bad = host.releases(revision="local-9999").perform("build", "")["release"]
+    os.unlink(host.home / "releases" / bad / ".complete")
+    host.units.pop(names[0])
+    host.others.discard(f"shop-drain-{names[1]}.service")
+    table = host.releases().table()
+    states = [(release["id"], release["state"]) for release in table]
+    assert states == [
+        (bad, "failed"),
+        (names[3], "serves"),
+        (names[2], "drains"),
+        (names[1], "warm"),
+        (names[0], "kept"),
+    ]
+    assert (table[1]["version"], table[1]["by"], table[1]["revision"]) == ("v4", "ann", "local-44")
+    assert table[0]["activated"] == table[0]["by"] == ""
+    host.units.clear()
+    assert host.releases().table()[1]["state"] == "down"
+
+
+def test_a_host_without_releases_has_an_empty_table(host):
+    (host.home / "releases").rmdir()
+    assert host.releases().table() == []
