@@ -7,7 +7,6 @@ ASGI_DOMAIN     the site's domain; it needs no DNS
 ASGI_CONTAINER  name of the container
 ASGI_APP        name of the app
 ASGI_SCALE      how much load: 1 (default) is about 140 requests a second
-ASGI_REQUESTS   at least so many requests for each server (default 0: as many as its deploys take)
 """
 
 from __future__ import annotations
@@ -145,7 +144,6 @@ class Load:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        # Until the streams of the last release have ended, and for as long as it takes to reach the number that was asked for.
         time.sleep(2)
         self.report = json.loads(self.process.communicate()[0])
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A strict client: raw sockets, HTTPS, HTTP/1.1, no retries, paced. Each failure is counted by kind.
 
-Most HTTP clients hide what a deploy loses: they repeat a request, or look whether a kept connection is closed before they use
-it. This one does neither: a request that was begun and has no whole, right answer is lost.
+Most HTTP clients hide what a deploy loses: they repeat a request, or look whether a kept connection is closed before
+they use it. This one does neither: a request that was begun and has no whole, right answer is lost.
 
 It runs as a program of its own, until its standard input ends, and then prints its report as JSON.
 Usage: load.py ADDRESS DOMAIN SCALE
@@ -69,7 +69,9 @@ class Load:
             raise OSError("the app got another body")
         return headers.get("connection") != "close"
 
-    async def client(self, kind: str, method: str, path: str, body: bytes, pace: float, keep: bool, delay: float) -> None:
+    async def client(
+        self, kind: str, method: str, path: str, body: bytes, pace: float, keep: bool, delay: float
+    ) -> None:
         """One client, which sends a request every `pace` seconds."""
         streams = None
         await asyncio.sleep(delay)

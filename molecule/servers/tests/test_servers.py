@@ -48,7 +48,7 @@ def test_deploys_and_a_rollback_lose_no_request(
     settings, flips, plays = SERVERS[server], [], []
     with load() as clients:
         for number in range(3):
-            plays.append(host.play("deploy", app_version=f"{server}.{number}", app_keep_warm=False, **settings))
+            plays.append(host.play("deploy", app_version=f"{server}.{number}", **settings))
             flips.append(host.flipped())
         stall = stalled(host)
         plays.append(host.play("deploy", app_version=f"{server}.stalled", **settings))
@@ -60,11 +60,13 @@ def test_deploys_and_a_rollback_lose_no_request(
         time.sleep(DRAIN + 4)
     figure(
         f"{server}: {clients.sent} requests sent, {len(clients.lost)} lost (sent/lost: {clients.by_kind()}); "
-        f"longest gap between two answers {clients.gap():.2f} s, p99 {clients.p99(True):.0f} ms before, {clients.p99(False):.0f} ms during"
+        f"longest gap between two answers {clients.gap():.2f} s, "
+        f"p99 {clients.p99(True):.0f} ms before, {clients.p99(False):.0f} ms during"
     )
     figure(
-        f"{server}: deploys {', '.join(f'{play.seconds:.1f}' for play in plays)} s with {plays[1].module_runs} module runs, "
-        f"rollback {rollback.seconds:.1f} s with {rollback.module_runs}; {waited} connections waited for stalled workers"
+        f"{server}: deploys {', '.join(f'{play.seconds:.1f}' for play in plays)} s "
+        f"with {plays[1].module_runs} module runs, rollback {rollback.seconds:.1f} s with {rollback.module_runs}; "
+        f"{waited} connections waited for stalled workers"
     )
     for kind in ("websocket", "events"):
         ends = [f"{how} {end - max(flip for flip in flips if flip < end):.1f} s" for end, how in clients.ended(kind)]
