@@ -17,10 +17,11 @@ SUITE ?= bookworm
 DO ?= test
 
 # Cheapest first.
-STAGES := 'lint' 'sanity' 'unit' 'package' 'host' 'release' \
+STAGES := 'lint' 'sanity' 'unit' 'package' 'host' 'release' 'health' \
 	'molecule SCENARIO=default SUITE=bookworm' \
 	'molecule SCENARIO=default SUITE=trixie' \
-	'molecule SCENARIO=servers SUITE=bookworm'
+	'molecule SCENARIO=servers SUITE=bookworm' \
+	'molecule SCENARIO=upgrade SUITE=trixie'
 
 .PHONY: help
 help: ## List the targets
@@ -73,6 +74,10 @@ host: venv engine ## Test the converge module on real hosts
 .PHONY: release
 release: venv engine ## Test releases on a real host: bad ones, killed deploys, all sources
 	@pytest tests/release $(TEST)
+
+.PHONY: health
+health: venv engine ## Test the health modules on a real host whose parts are broken one by one
+	@pytest tests/health $(TEST)
 
 .PHONY: benchmark
 benchmark: venv engine ## Measure our run beside a good naive play and a shell script (about ten minutes)

@@ -83,7 +83,7 @@ def judge(answer: Served, params: dict, now: float) -> list[Check]:
     words = (
         f"its certificate is for {health.words(', '.join(found.names) or found.subject)}, not for {', '.join(missing)}"
     )
-    checks.append(health.expected("names", not missing, found.names, wanted, words))
+    checks.append(health.expected("names", not missing, found.names, wanted, words, params["untrusted"]))
     issuer = health.words(found.issuer)
     words = f"its certificate, issued by {issuer}, is not trusted: {answer.distrust}"
     checks.append(health.expected("chain", not answer.distrust, issuer, "trusted", words, params["untrusted"]))

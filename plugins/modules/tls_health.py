@@ -42,7 +42,7 @@ options:
     type: path
     default: ''
   untrusted:
-    description: What a certificate is worth whose authority this host does not know.
+    description: What a certificate is worth that is for other names, or whose authority this host does not know.
     type: str
     choices: [ok, degraded, failed]
     default: failed
