@@ -25,7 +25,9 @@ REQUESTS = {
     "page": "GET /products HTTP/1.1\r\n",
     "stores": "GET /health/ready HTTP/1.1\r\n",
     "slow": "GET /slow?seconds=1 HTTP/1.1\r\n",
-    "upload": f"POST /upload HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(BODY)}\r\n",
+    "upload": (
+        f"POST /upload HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(BODY)}\r\n"
+    ),
 }
 
 
@@ -36,10 +38,12 @@ def ask(address: str, domain: str, kind: str) -> str:
     context.verify_mode = ssl.CERT_NONE
     body = BODY if kind == "upload" else ""
     try:
-        with socket.create_connection((address, 443), timeout=30) as raw:
-            with context.wrap_socket(raw, server_hostname=domain) as tls:
-                tls.sendall(f"{REQUESTS[kind]}Host: {domain}\r\nConnection: close\r\n\r\n{body}".encode())
-                answer = b"".join(iter(lambda: tls.recv(65536), b""))
+        with (
+            socket.create_connection((address, 443), timeout=30) as raw,
+            context.wrap_socket(raw, server_hostname=domain) as tls,
+        ):
+            tls.sendall(f"{REQUESTS[kind]}Host: {domain}\r\nConnection: close\r\n\r\n{body}".encode())
+            answer = b"".join(iter(lambda: tls.recv(65536), b""))
     except OSError as error:
         return f"{type(error).__name__}: {error}"
     return answer.split(b"\r\n", 1)[0].decode("ascii", "replace") or "closed without an answer"
